@@ -1,0 +1,1 @@
+"""What was made: immutable adapter versions."""

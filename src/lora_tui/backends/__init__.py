@@ -1,0 +1,1 @@
+"""Who runs a training job, and what it would take."""

@@ -1,0 +1,1 @@
+"""What the trainer gets: selection, split, immutable versions."""

@@ -1,0 +1,1 @@
+"""Long work: its description, its journal, its process."""

@@ -1,0 +1,65 @@
+"""What a job is to do: job.toml in its run folder, readable by the worker here or on another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lora_tui.workspace import toml
+from lora_tui.workspace.profiles import Profile
+
+
+class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train", tag_field="kind"):
+    """Fine-tune `profile.model.base` on a dataset folder; paths are absolute or relative to the run folder."""
+
+    profile: Profile
+    base: str  # the resolved base: a folder or a Hugging Face id
+    dataset: str  # folder of the dataset version: train.jsonl, validation.jsonl
+    dataset_name: str = ""  # as a person names it: "rust@3"
+    dataset_hash: str = ""
+    samples: tuple[str, ...] = ()  # prompts answered at every evaluation
+
+
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audit", tag_field="kind"):
+    """Count a dataset with the base's tokenizer and template; the result goes to audit.json."""
+
+    profile: Profile
+    base: str
+    dataset: str
+
+
+class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tiny-base", tag_field="kind"):
+    """Make the demo's tiny base model in `output` from a chat file."""
+
+    chats: str
+    output: str
+    steps: int = 0  # 0: the default length
+
+
+class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="verify", tag_field="kind"):
+    """Ask every prompt of a suite of both endpoints and check the answers."""
+
+    suite: str  # the suite file
+    baseline: str  # endpoint, as typed: base:PATH, adapter:NAME@V, openai:URL#MODEL
+    tuned: str
+    report: str  # folder the report is written to
+    max_tokens: int = 256
+
+
+Job = Train | Audit | TinyBase | Verify
+
+
+class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """job.toml."""
+
+    id: str
+    title: str  # what lists show: "tiny on rust@1"
+    created: float  # epoch seconds
+    workspace: str  # the workspace it belongs to; empty on another machine
+    job: Job
+
+
+def load_job(path: Path) -> JobFile:
+    """Read job.toml. Raises BadInput."""
+    return toml.load(path, JobFile)

@@ -1,0 +1,245 @@
+"""journal.jsonl: the one record of a long job. Many may write it, everyone reads it the same way.
+
+Each line is one event with its `type` and `time` (epoch seconds). A line is written by a single append, so
+several writers never mix, and a crash costs at most the line being written; readers skip what they cannot parse.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
+    """What every event has."""
+
+    time: float = 0.0  # epoch seconds; filled in by the writer
+
+
+class Started(Event, frozen=True, tag="started"):
+    """A process took the job up. `resumed_from` is the checkpoint's step when it continues an earlier one."""
+
+    pid: int
+    host: str
+    total_steps: int = 0
+    resumed_from: int | None = None
+    device: str = ""
+    versions: dict[str, str] = {}
+
+
+class Progress(Event, frozen=True, tag="progress"):
+    """`done` of `total` units of a named stage; total 0 when it is not known."""
+
+    stage: str
+    done: int
+    total: int = 0
+
+
+class Metrics(Event, frozen=True, tag="metrics"):
+    """One optimizer step. `tokens` are the loss-carrying tokens trained on so far."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float | None = None
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    step_seconds: float = 0.0
+
+
+class Evaluation(Event, frozen=True, tag="eval"):
+    """Loss on the validation split."""
+
+    step: int
+    epoch: float
+    eval_loss: float
+
+
+class Checkpoint(Event, frozen=True, tag="checkpoint"):
+    """A complete checkpoint lies at `path` (relative to the run folder)."""
+
+    step: int
+    path: str
+
+
+class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One GPU; bytes, percent, degrees Celsius, watts."""
+
+    name: str
+    memory_used: int
+    memory_total: int
+    utilization: float = 0.0
+    temperature: float = 0.0
+    power: float = 0.0
+
+
+class Hardware(Event, frozen=True, tag="hardware"):
+    """The machine at one moment: percent of all cores, bytes of RAM, every GPU."""
+
+    cpu: float
+    ram_used: int
+    ram_total: int
+    process_rss: int = 0
+    gpus: tuple[Gpu, ...] = ()
+
+
+class Sample(Event, frozen=True, tag="sample"):
+    """What the model answers to a prompt at this step."""
+
+    step: int
+    prompt: str
+    answer: str
+
+
+class Warned(Event, frozen=True, tag="warning"):
+    """Something a person should know; the job goes on."""
+
+    message: str
+    advice: str = ""
+
+
+class AnswerDelta(Event, frozen=True, tag="answer_delta"):
+    """A further piece of an answer that is being generated. `side` is 'baseline' or 'tuned'."""
+
+    prompt: int
+    side: str
+    text: str
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One expectation and whether the answer met it."""
+
+    expectation: str
+    passed: bool
+    detail: str = ""
+
+
+class Answer(Event, frozen=True, tag="answer"):
+    """A complete answer with its checks; seconds from request to first and to last token."""
+
+    prompt: int
+    side: str
+    text: str
+    checks: tuple[Check, ...] = ()
+    tokens: int = 0
+    first_token_seconds: float = 0.0
+    seconds: float = 0.0
+    stopped: bool = True  # ended by itself, not cut at max_tokens
+    error: str = ""
+
+
+class Stopped(Event, frozen=True, tag="stopped"):
+    """Stopped on request after writing a checkpoint; `runs resume` goes on from it."""
+
+    step: int = 0
+    checkpoint: str = ""
+
+
+class Finished(Event, frozen=True, tag="finished"):
+    """The job is done. `output` is relative to the run folder or names a report."""
+
+    steps: int = 0
+    loss: float | None = None
+    eval_loss: float | None = None
+    seconds: float = 0.0
+    output: str = ""
+
+
+class Failed(Event, frozen=True, tag="failed"):
+    """The job ended with an error a person can read."""
+
+    reason: str
+    where: str = ""
+    fix: str = ""
+
+
+AnyEvent = (
+    Started
+    | Progress
+    | Metrics
+    | Evaluation
+    | Checkpoint
+    | Hardware
+    | Sample
+    | Warned
+    | AnswerDelta
+    | Answer
+    | Stopped
+    | Finished
+    | Failed
+)
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_LASTING = (Started, Checkpoint, Stopped, Finished, Failed)
+
+
+class Journal:
+    """Appends events to one journal file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if os.fstat(self._file).st_size and not _ends_with_newline(path):
+            os.write(self._file, b"\n")  # a crash left half a line: close it off
+
+    def write(self, event: AnyEvent) -> None:
+        """Append `event`, stamped with the current time; the events a resume depends on are synced to disk."""
+        stamped = event if event.time else msgspec.structs.replace(event, time=time.time())
+        os.write(self._file, _ENCODER.encode(stamped) + b"\n")
+        if isinstance(event, _LASTING):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+class JournalReader:
+    """Reads a journal from where it stopped last time; safe beside writers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.unreadable = 0  # lines that are no event: a crash's half line, a newer version's type
+
+    def read(self) -> list[AnyEvent]:
+        """The events appended since the last call; an incomplete last line waits for its end."""
+        try:
+            with self.path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size <= self.offset:
+                    return []
+                file.seek(self.offset)
+                data = file.read(size - self.offset)
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        events: list[AnyEvent] = []
+        for line in data[:end].splitlines():
+            if not line.strip():
+                continue
+            try:
+                events.append(_DECODER.decode(line))
+            except msgspec.DecodeError:
+                self.unreadable += 1
+        return events
+
+
+def as_dict(event: AnyEvent) -> dict[str, Any]:
+    """The event as plain data, as it stands in the file."""
+    data: dict[str, Any] = msgspec.json.decode(_ENCODER.encode(event))
+    return data

@@ -1,0 +1,1 @@
+"""Where conversations come from: one module per format, each yields sessions."""

@@ -1,0 +1,134 @@
+"""Session and Message: one shape for every source, equal to what the agent really sent to its model.
+
+`Message` is an OpenAI chat message plus `about`, which holds what the source knows of it and is never sent or trained on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Function(msgspec.Struct, frozen=True):
+    """The function part of a tool call; `arguments` is JSON text, byte for byte as the agent sent it."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One structured tool call of an assistant message."""
+
+    id: str
+    function: Function
+    type: Literal["function"] = "function"
+
+
+class ImageUrl(msgspec.Struct, frozen=True):
+    """A picture by URL; `data:` URLs carry the bytes."""
+
+    url: str
+
+
+class TextPart(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """A text part of a message with several parts."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag_field="type", tag="image_url"):
+    """A picture in a message."""
+
+    image_url: ImageUrl
+
+
+class FilePart(msgspec.Struct, frozen=True, tag_field="type", tag="file"):
+    """Another attached file (a PDF, say), by name and URL."""
+
+    filename: str
+    url: str
+
+
+Part = TextPart | ImagePart | FilePart
+
+
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the source knows about a message. Not sent to the model, not trained on."""
+
+    native_id: str = ""
+    created: int = 0  # epoch milliseconds
+    agent: str = ""
+    model: str = ""  # 'provider/model' that wrote an assistant message
+    synthetic: tuple[int, ...] = ()  # indices of content parts that are not the user's own words (0 for plain text)
+    reverted: bool = False  # undone by the user afterwards
+    origin: Literal["", "shell", "compaction", "subtask"] = ""  # not an ordinary turn: a user's !command, a summary, …
+    error: str = ""  # a tool's or the provider's error, by name: 'error', 'invalid', 'MessageAbortedError', …
+    exit: int | None = None  # a command's exit code
+    interrupted: bool = False
+    cleared: bool = False  # output removed from the model's context by pruning; the original stays in the source
+    child: str = ""  # native id of the session a `task` call started
+    diffs: tuple[str, ...] = ()  # files the turn changed, when the source says so
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One chat message."""
+
+    role: Role
+    content: str | list[Part] | None = None
+    reasoning_content: str = ""
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str = ""
+    about: About = About()
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recorded conversation, without its messages (they stream beside it)."""
+
+    source: str
+    native_id: str
+    title: str
+    directory: str
+    created: int
+    updated: int
+    origin: str
+    fingerprint: str
+    agent: str = ""
+    model: str = ""
+    parent: str = ""
+    version: str = ""
+
+
+def texts(message: Message) -> list[str]:
+    """The text parts of a message, in order."""
+    if message.content is None:
+        return []
+    if isinstance(message.content, str):
+        return [message.content]
+    return [part.text for part in message.content if isinstance(part, TextPart)]
+
+
+def text_of(message: Message) -> str:
+    """All text of a message as one string."""
+    return "\n".join(texts(message))
+
+
+def own_words(message: Message) -> str:
+    """What the user typed themselves: the text parts that are not synthetic."""
+    parts = [message.content] if isinstance(message.content, str) else (message.content or [])
+    own = [
+        part if isinstance(part, str) else part.text
+        for index, part in enumerate(parts)
+        if index not in message.about.synthetic and isinstance(part, str | TextPart)
+    ]
+    return "\n".join(own)
+
+
+def as_sent(message: Message) -> dict[str, object]:
+    """The message as it goes over the wire to a model: no `about`, tool calls only where there are some."""
+    data: dict[str, object] = msgspec.to_builtins(message)
+    data.pop("about", None)
+    data.setdefault("content", None)
+    return data

@@ -1,0 +1,1 @@
+"""One folder per screen: its Python and its stylesheet side by side."""

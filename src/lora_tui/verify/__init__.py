@@ -1,0 +1,1 @@
+"""Whether it is better: suite, checks, endpoints, comparison, report."""

@@ -1,0 +1,103 @@
+"""Profiles: the TOML recipe of one specialist. Keys are the names TRL and PEFT use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lora_tui.workspace import toml
+from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.resources import shipped
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Rate = Annotated[float, Meta(gt=0.0)]
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[model] what is fine-tuned."""
+
+    base: str  # a folder, a Hugging Face id, or "demo" for the tiny model that `lora-tui demo` makes
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[data] which examples, and how many are wanted before training makes sense."""
+
+    languages: tuple[str, ...] = ()
+    target: NotNegative = 0
+    min_confidence: Share = 0.0
+
+
+class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[lora] passed to peft.LoraConfig under the same names."""
+
+    r: Positive = 16
+    lora_alpha: Positive = 16
+    lora_dropout: Share = 0.0
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    use_rslora: bool = False
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[training] passed to trl.SFTConfig under the same names."""
+
+    num_train_epochs: Rate = 3.0
+    max_steps: int = -1
+    per_device_train_batch_size: Positive = 1
+    gradient_accumulation_steps: Positive = 8
+    learning_rate: Rate = 1e-4
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: Annotated[float, Meta(ge=0.0)] = 0.0
+    weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    max_grad_norm: Rate = 1.0
+    max_length: Positive = 4096
+    optim: str = "adamw_torch"
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    logging_steps: Positive = 1
+    eval_steps: NotNegative = 0
+    save_steps: NotNegative = 0
+    save_total_limit: Positive = 3
+    seed: int = 42
+
+
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[verification] the suite that says whether it is better."""
+
+    suite: str = ""
+    max_tokens: Positive = 256
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One specialist: base model, data selection, LoRA, training, verification."""
+
+    name: str
+    model: Model
+    description: str = ""
+    data: Data = Data()
+    lora: Lora = Lora()
+    training: Training = Training()
+    verification: Verification = Verification()
+
+
+def profile_paths(workspace: Workspace) -> dict[str, Path]:
+    """Every known profile by name; a person's own in the workspace wins over a shipped one."""
+    found: dict[str, Path] = {}
+    for folder in (shipped("profiles"), workspace.profiles):
+        if folder.is_dir():
+            found.update({path.stem: path for path in sorted(folder.glob("*.toml"))})
+    return found
+
+
+def load_profile(workspace: Workspace, name: str) -> Profile:
+    """The profile called `name`, or the one in the file `name`. Raises BadInput with file, key and line."""
+    path = Path(name) if name.endswith(".toml") else profile_paths(workspace).get(name)
+    if path is None or not path.is_file():
+        known = ", ".join(sorted(profile_paths(workspace)))
+        raise BadInput(f"there is no profile {name!r}", fix=f"Known profiles: {known}.")
+    return toml.load(path, Profile)
