@@ -1,0 +1,140 @@
+"""The command line's door: global options, lazy command groups, errors in two lines.
+
+A command's module is imported when that command runs: `--version`, `--help` and completion cost no more than click.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from lora_tui import __version__
+from lora_tui.workspace.errors import LoraTuiError
+
+INTERRUPTED = 130
+
+# name -> (module under lora_tui.cli, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "app": ("app", "Open the app (what `lora-tui` alone does on a terminal)."),
+    "ingest": ("ingest", "Read the sessions your coding agent recorded."),
+    "sessions": ("sessions", "List and show recorded conversations."),
+    "examples": ("examples", "List and show training candidates with their language evidence."),
+    "label": ("label", "Accept, reject, skip, relabel; undo."),
+    "dataset": ("dataset", "Build immutable dataset versions from accepted examples."),
+    "profiles": ("profiles", "The recipes of the specialists."),
+    "plan": ("plan", "What a training run would do, before it does it."),
+    "train": ("train", "Fine-tune a specialist on a dataset."),
+    "runs": ("runs", "List, watch, stop and resume runs."),
+    "adapters": ("adapters", "The trained adapters and their versions."),
+    "verify": ("verify", "Does the fine-tune beat its baseline? Prompt by prompt."),
+    "reports": ("reports", "Earlier verification reports."),
+    "doctor": ("doctor", "Check this machine: engine, GPU, disk, agent histories."),
+    "demo": ("demo", "The whole loop on bundled sessions and a tiny model. No download, no GPU."),
+    "paths": ("paths", "Where lora-tui keeps its files."),
+    "completion": ("completion", "Print the completion script of a shell."),
+}
+
+
+class Commands(click.Group):
+    """The table above as a click group that imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; it exports `group` or `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lora_tui.cli.{COMMANDS[cmd_name][0]}")
+        found: click.Command = getattr(module, "group", None) or module.command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help's list of commands, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the table, an option by click."""
+        names = [CompletionItem(name, help=row[1]) for name, row in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", message="lora-tui %(version)s")
+@click.option(
+    "--workspace",
+    metavar="FOLDER",
+    help="The workspace folder; else $LORA_TUI_WORKSPACE, else the data folder of your platform.",
+)
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.pass_context
+def cli(context: click.Context, workspace: str | None, no_mouse: bool) -> None:
+    """From the sessions you had with your coding agent to a fine-tuned specialist, without leaving the terminal.
+
+    Without a command, on a terminal, the app opens.
+    """
+    from lora_tui.cli.output import Cli
+
+    context.obj = Cli(workspace)
+    if context.invoked_subcommand is None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            click.echo(context.get_help())
+            context.exit(2)
+        from lora_tui.cli.app import open_app
+
+        open_app(context.obj.workspace, mouse=not no_mouse)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 1 failure, 2 bad input, 130 interrupt."""
+    try:
+        result = cli.main(args=arguments, prog_name="lora-tui", standalone_mode=False)
+    except LoraTuiError as error:
+        first, *rest = str(error).splitlines() or [""]
+        click.echo(f"error: {first}", err=True)
+        for line in rest:
+            click.echo(f"  {line}", err=True)
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output went away (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        return _crashed()
+    return result if isinstance(result, int) else 0
+
+
+def _crashed() -> int:
+    """A bug: the traceback goes to a file, the person gets one line."""
+    import traceback
+
+    from lora_tui.workspace.layout import Workspace
+
+    log = Workspace.locate().logs / "lora-tui.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with Path(log).open("a") as file:
+            traceback.print_exc(file=file)
+        click.echo(f"error: this is a bug in lora-tui: {sys.exc_info()[1]!r}\n  The traceback is in {log}.", err=True)
+    except OSError:
+        traceback.print_exc()
+    return 1

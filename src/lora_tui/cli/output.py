@@ -1,0 +1,146 @@
+"""How every command speaks: text for people, one JSON document for programs, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from lora_tui.workspace.layout import Workspace
+
+Advance = Callable[..., None]  # (done, total=0, text="")
+
+
+class Cli:
+    """What a command gets: the workspace it works in and the way it prints."""
+
+    def __init__(self, workspace: str | None) -> None:
+        self.workspace = Workspace.locate(workspace)
+        self.json = False
+
+    def emit(self, data: object, text: str | Callable[[], str] = "") -> None:
+        """Print `data` as one JSON document under --json, else `text`."""
+        if self.json:
+            import msgspec
+
+            encoded = msgspec.json.encode(data, enc_hook=str)
+            sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+        else:
+            shown = text() if callable(text) else text
+            if shown:
+                click.echo(shown)
+
+    def say(self, line: str) -> None:
+        """A remark about the work, on stderr, so that it never mixes with the result."""
+        click.echo(line, err=True)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Advance]:
+        """Show how far the work is, on stderr: a line that is rewritten on a terminal, a line now and then elsewhere."""
+        shown = _ProgressLine(label)
+        try:
+            yield shown.update
+        finally:
+            shown.close()
+
+
+class _ProgressLine:
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.live = sys.stderr.isatty()
+        self.pause = 0.1 if self.live else 5.0
+        self.last = 0.0
+        self.dirty = False
+
+    def update(self, done: int, total: int = 0, text: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last < self.pause and not (total and done >= total):
+            return
+        self.last = now
+        amount = f"{done:,} of {total:,}" if total else f"{done:,}"
+        line = f"{self.label}: {amount}{'  ' + text if text else ''}"
+        if self.live:
+            sys.stderr.write(f"\r\x1b[2K{line[:120]}")
+            self.dirty = True
+        else:
+            sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self.dirty:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+pass_cli = click.make_pass_decorator(Cli)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--json`."""
+
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.ensure_object(Cli).json = True
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        help="Print one JSON document on stdout.",
+    )(command)
+
+
+def table(rows: Sequence[Sequence[object]], headings: Sequence[str], empty: str = "nothing yet") -> str:
+    """Aligned columns for people; numbers to the right, the last column as wide as it likes."""
+    from rich.cells import cell_len
+
+    if not rows:
+        return empty
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [
+        max(cell_len(heading), *(cell_len(row[index]) for row in cells)) for index, heading in enumerate(headings)
+    ]
+    right = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
+
+    def line(values: Sequence[str]) -> str:
+        parts = []
+        for index, value in enumerate(values):
+            pad = " " * (widths[index] - cell_len(value))
+            parts.append(pad + value if right[index] else value + pad)
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(list(headings)), *map(line, cells)])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+
+
+def ago(milliseconds: int) -> str:
+    """How long ago, in one short word: 5m, 3h, 12d."""
+    seconds = max(0, int(time.time() - milliseconds / 1000))
+    for unit, size in (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: 42 s, 3 min 10 s, 2 h 5 min."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
