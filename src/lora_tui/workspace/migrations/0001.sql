@@ -45,7 +45,7 @@ CREATE TABLE example (
     created      INTEGER NOT NULL,          -- of its last message, epoch milliseconds
     dropped      TEXT,                      -- why it is no candidate: 'duplicate', 'empty', …; NULL if it is one
     duplicate_of INTEGER REFERENCES example (id),
-    doc          INTEGER,                   -- its row in example_text
+    doc          INTEGER,                   -- its row in example_text; a changed example gets a new one
     -- What the labels of this example add up to now; derived from the label table, kept for filters.
     decision       TEXT,                    -- 'accept', 'reject', 'skip' or NULL
     human_language TEXT,
@@ -56,10 +56,11 @@ CREATE TABLE example (
 CREATE INDEX example_recent ON example (created DESC, id DESC) WHERE dropped IS NULL;
 CREATE INDEX example_facets ON example (decision, coalesce(human_language, language), confidence) WHERE dropped IS NULL;
 CREATE INDEX example_key ON example (key);
+CREATE INDEX example_doc ON example (doc);
 
--- Tool-call ids per example: a forked session repeats them.
+-- The tool calls of each example: a forked session repeats them.
 CREATE TABLE example_call (
-    call_id    TEXT NOT NULL,
+    call_id    INTEGER NOT NULL,           -- hash of request, id, name and arguments
     example_id INTEGER NOT NULL REFERENCES example (id) ON DELETE CASCADE,
     PRIMARY KEY (call_id, example_id)
 ) WITHOUT ROWID;

@@ -1,0 +1,170 @@
+"""Decisions about examples. Every decision is a new row; undo is a row too, and goes back as far as you like."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from lora_tui.curation.examples import example
+from lora_tui.sources.model import Message
+from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
+
+Action = Literal["accept", "reject", "skip", "language", "flag", "unflag"]
+
+
+class Label(msgspec.Struct, frozen=True):
+    """One row of an example's history."""
+
+    action: str
+    value: str | None
+    author: str
+    at: int  # epoch milliseconds
+    seconds: float | None
+    reason: str
+    undone: bool
+    stale: bool  # given for a content the example no longer has
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """What an undo took back."""
+
+    batch: str
+    action: str
+    ids: list[int]
+
+
+def decide(
+    workspace: Workspace,
+    ids: Sequence[int],
+    action: Action,
+    value: str | None = None,
+    *,
+    author: str,
+    seconds: float | None = None,
+    reason: str = "",
+) -> str:
+    """Record one decision about these examples; returns its batch, which one undo takes back whole.
+
+    `value` is the language for the action 'language'. Raises BadInput for an id that is no example.
+    """
+    if action == "language" and not value:
+        raise BadInput("a language decision needs the language")
+    stored = value.encode() if value is not None else None
+    return _append(workspace, ids, action, stored, author=author, seconds=seconds, reason=reason)
+
+
+def edit(workspace: Workspace, identity: int, messages: Sequence[Message], *, author: str, reason: str = "") -> str:
+    """Record an edited version of an example beside the original. Raises BadInput when nothing would be left."""
+    if not any(message.role == "assistant" for message in messages):
+        raise BadInput("an example needs at least one assistant message", where=f"example {identity}")
+    if list(messages) == example(workspace, identity).messages:
+        raise BadInput("nothing was changed", where=f"example {identity}")
+    return _append(workspace, [identity], "edit", msgspec.json.encode(list(messages)), author=author, reason=reason)
+
+
+def undo(workspace: Workspace, author: str) -> Undone | None:
+    """Take back this author's latest decision that still holds; None when there is none left."""
+    with workspace.transaction() as connection:
+        found = connection.execute(
+            f"SELECT batch, action FROM label WHERE author = ? AND {_HOLDS} ORDER BY id DESC LIMIT 1", (author,)
+        ).fetchone()
+        if found is None:
+            return None
+        batch, action = found
+        connection.execute(
+            "INSERT INTO label (example_id, example_key, action, author, at, batch, undoes) "
+            "SELECT example_id, example_key, 'undo', ?, ?, ?, batch FROM label WHERE batch = ?",
+            (author, _now(), secrets.token_hex(8), batch),
+        )
+        ids = [
+            row[0] for row in connection.execute("SELECT example_id FROM label WHERE batch = ? ORDER BY id", (batch,))
+        ]
+        _choose(connection, ids)
+        connection.execute(_DERIVE)
+    return Undone(batch=batch, action=action, ids=ids)
+
+
+def history(workspace: Workspace, identity: int) -> list[Label]:
+    """Every row about an example, oldest first; an edit's value is shown by its length."""
+    found = workspace.connection().execute(
+        f"SELECT action, value, author, at, seconds, coalesce(reason, ''), NOT ({_HOLDS}), "
+        "example_key != (SELECT key FROM example WHERE id = example_id) "
+        "FROM label WHERE example_id = ? ORDER BY id",
+        (identity,),
+    )
+    return [
+        Label(
+            action, _shown(action, value), author, at, seconds, reason, bool(undone) and action != "undo", bool(stale)
+        )
+        for action, value, author, at, seconds, reason, undone, stale in found
+    ]
+
+
+def _append(
+    workspace: Workspace,
+    ids: Sequence[int],
+    action: str,
+    value: bytes | None,
+    *,
+    author: str,
+    seconds: float | None = None,
+    reason: str = "",
+) -> str:
+    batch = secrets.token_hex(8)
+    with workspace.transaction() as connection:
+        _choose(connection, ids)
+        missing = connection.execute(
+            "SELECT id FROM chosen WHERE id NOT IN (SELECT id FROM example) LIMIT 1"
+        ).fetchone()
+        if missing:
+            raise BadInput(f"there is no example {missing[0]}", fix="See `lora-tui examples list`.")
+        connection.execute(
+            "INSERT INTO label (example_id, example_key, action, value, author, at, seconds, reason, batch) "
+            "SELECT id, key, ?, ?, ?, ?, ?, ?, ? FROM example WHERE id IN chosen ORDER BY id",
+            (action, value, author, _now(), seconds, reason or None, batch),
+        )
+        connection.execute(_DERIVE)
+    return batch
+
+
+def _choose(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """The ids that the statements of this transaction are about."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
+    connection.execute("DELETE FROM chosen")
+    connection.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", ((identity,) for identity in ids))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _shown(action: str, value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    return f"{len(value):,} bytes" if action == "edit" else value.decode()
+
+
+_HOLDS = "action != 'undo' AND batch NOT IN (SELECT undoes FROM label WHERE undoes IS NOT NULL)"
+
+
+def _latest(what: str, actions: str) -> str:
+    return (
+        f"(SELECT {what} FROM label WHERE example_id = example.id AND example_key = example.key "
+        f"AND action IN ({actions}) AND {_HOLDS} ORDER BY id DESC LIMIT 1)"
+    )
+
+
+_DERIVE = f"""
+UPDATE example SET
+    decision = {_latest("action", "'accept','reject','skip'")},
+    human_language = {_latest("CAST(value AS TEXT)", "'language'")},
+    flagged = coalesce({_latest("action = 'flag'", "'flag','unflag'")}, 0),
+    edit = {_latest("label.id", "'edit'")}
+WHERE id IN chosen
+"""

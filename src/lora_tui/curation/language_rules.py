@@ -1,0 +1,104 @@
+"""The table of language evidence (rules/languages.toml), compiled once."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from lora_tui.workspace import toml
+
+TABLE = Path(__file__).with_name("rules") / "languages.toml"
+
+EITHER = "js/ts"  # evidence that fits JavaScript and TypeScript alike
+
+
+class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Points per piece of one kind of evidence, and how many pieces count."""
+
+    points: int
+    most: int
+
+
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When to abstain, and when to be sure."""
+
+    none_below: float
+    mixed_below: float
+    sure_from: float
+
+
+class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One language's rules; `*_yes` and `*_no` are the cases of the tests."""
+
+    extensions: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    fences: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # of [either]: which ones it may mean
+    named: str = ""
+    command: str = ""
+    command_yes: tuple[str, ...] = ()
+    command_no: tuple[str, ...] = ()
+    output: str = ""
+    needs: tuple[str, ...] = ()
+    output_yes: tuple[str, ...] = ()
+    output_no: tuple[str, ...] = ()
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    version: int
+    weights: dict[str, Weight]
+    thresholds: Thresholds
+    language: dict[str, Language]
+    either: Language
+
+
+class OutputRule(NamedTuple):
+    """What a language's tools print: search `pattern` where one of `needs` occurs."""
+
+    language: str
+    needs: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+class Rules(NamedTuple):
+    """The table in the form the classifier reads."""
+
+    table: Table
+    by_extension: dict[str, str]
+    by_name: dict[str, str]
+    by_fence: dict[str, str]
+    named: list[tuple[str, re.Pattern[str]]]
+    commands: list[tuple[str, re.Pattern[str]]]
+    outputs: list[OutputRule]
+
+
+@cache
+def rules() -> Rules:
+    """The compiled table."""
+    table = toml.load(TABLE, Table)
+    named = [*table.language.items(), (EITHER, table.either)]
+    return Rules(
+        table=table,
+        by_extension={ending: name for name, row in table.language.items() for ending in row.extensions},
+        by_name={file: name for name, row in table.language.items() for file in row.names},
+        by_fence={tag: name for name, row in table.language.items() for tag in row.fences},
+        named=[(name, re.compile(row.named)) for name, row in named if row.named],
+        commands=[(name, re.compile(row.command, re.M)) for name, row in named if row.command],
+        outputs=[OutputRule(name, row.needs, re.compile(row.output, re.M)) for name, row in named if row.output],
+    )
+
+
+def language_of_path(path: str) -> str:
+    """The language a file's name or ending stands for; empty when none."""
+    found = rules()
+    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    by_name = found.by_name.get(name)
+    if by_name:
+        return by_name
+    return found.by_extension.get(name.rsplit(".", 1)[1], "") if "." in name else ""

@@ -1,0 +1,160 @@
+"""Keeping the examples in step with the sessions: segment what is new or changed, find what a fork repeats."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from lora_tui.curation.segment import Segment, segments
+from lora_tui.sources.model import Message
+from lora_tui.workspace.layout import Workspace
+
+_SESSIONS_PER_TRANSACTION = 50
+
+_decoder = msgspec.json.Decoder(Message)
+_encoder = msgspec.json.Encoder()
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """What a refresh did."""
+
+    sessions: int
+    examples: int  # candidates added or changed
+    dropped: dict[str, int]  # no candidates, by reason
+
+
+def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = None) -> Refreshed:
+    """Make the examples of every session whose content changed since its examples were made.
+
+    Works in short transactions, so the app can label meanwhile; killed half-way, the next refresh goes on.
+    """
+    connection = workspace.connection()
+    due = [
+        row[0] for row in connection.execute("SELECT id FROM session WHERE curated != fingerprint ORDER BY created, id")
+    ]
+    examples = 0
+    dropped: dict[str, int] = {}
+    for start in range(0, len(due), _SESSIONS_PER_TRANSACTION):
+        with workspace.transaction() as connection:
+            for session in due[start : start + _SESSIONS_PER_TRANSACTION]:
+                for reason in _one_session(connection, session):
+                    if reason:
+                        dropped[reason] = dropped.get(reason, 0) + 1
+                    else:
+                        examples += 1
+        if progress is not None:
+            progress(min(start + _SESSIONS_PER_TRANSACTION, len(due)), len(due))
+    return Refreshed(sessions=len(due), examples=examples, dropped=dropped)
+
+
+def stored_messages(
+    connection: sqlite3.Connection, session: int, first: int = 0, last: int | None = None
+) -> Iterator[Message]:
+    """A stored session's messages in order, one at a time."""
+    rows = connection.execute(
+        "SELECT body FROM message WHERE session_id = ? AND seq >= ? AND seq <= ? ORDER BY seq",
+        (session, first, last if last is not None else 1 << 60),
+    )
+    for (body,) in rows:
+        yield _decoder.decode(body)
+
+
+def _one_session(connection: sqlite3.Connection, session: int) -> list[str]:
+    """Store one session's segments; returns each one's reason to be dropped ('' for a candidate)."""
+    known = {row[0]: row[1:] for row in connection.execute(_KNOWN, (session,))}
+    reasons: list[str] = []
+    for segment in segments(stored_messages(connection, session)):
+        identity, key, doc = known.pop(segment.native_id, (None, None, None))
+        if key == segment.key:  # same content: only its place may have moved
+            connection.execute(
+                "UPDATE example SET first_seq = ?, last_seq = ? WHERE id = ?",
+                (segment.first_seq, segment.last_seq, identity),
+            )
+            continue
+        reasons.append(_store(connection, session, segment, identity))
+    for identity, _, _ in known.values():  # undone or gone at the source: no candidate any more, its labels stay
+        connection.execute("UPDATE example SET dropped = 'withdrawn' WHERE id = ?", (identity,))
+        reasons.append("withdrawn")
+    connection.execute("UPDATE session SET curated = fingerprint WHERE id = ?", (session,))
+    return reasons
+
+
+def _store(connection: sqlite3.Connection, session: int, segment: Segment, identity: int | None) -> str:
+    doc = None
+    if not segment.dropped:
+        doc = connection.execute("INSERT INTO example_text (text) VALUES (?)", (segment.search,)).lastrowid
+    values = (
+        segment.first_seq,
+        segment.last_seq,
+        segment.key,
+        segment.request,
+        segment.verdict.language,
+        segment.verdict.confidence,
+        _encoder.encode(segment.verdict),
+        segment.agent,
+        segment.model,
+        segment.turns,
+        segment.characters,
+        segment.created,
+        segment.dropped or None,
+        doc,
+    )
+    if identity is None:
+        identity = connection.execute(_INSERT, (session, segment.native_id, *values)).lastrowid
+    else:  # its content changed: what was decided about the old content stays in the history only
+        connection.execute(_UPDATE, (*values, identity))
+        connection.execute("DELETE FROM example_call WHERE example_id = ?", (identity,))
+    assert identity is not None
+    connection.executemany(
+        "INSERT OR IGNORE INTO example_call VALUES (?, ?)", [(call, identity) for call in segment.calls]
+    )
+    if segment.dropped:
+        return segment.dropped
+    return _mark_duplicates(connection, identity, segment)
+
+
+def _mark_duplicates(connection: sqlite3.Connection, identity: int, segment: Segment) -> str:
+    """A fork repeats its origin's calls: of two segments, the one whose calls all occur in the other is dropped."""
+    same = connection.execute(
+        "SELECT id FROM example WHERE key = ? AND id != ? AND dropped IS NULL LIMIT 1", (segment.key, identity)
+    ).fetchone()
+    if same:
+        return _drop_as_duplicate(connection, identity, same[0])
+    for other, common, total in connection.execute(_SHARED_CALLS, (identity, identity)).fetchall():
+        if common == len(segment.calls):
+            return _drop_as_duplicate(connection, identity, other)
+        if common == total:
+            _drop_as_duplicate(connection, other, identity)
+    return ""
+
+
+def _drop_as_duplicate(connection: sqlite3.Connection, identity: int, original: int) -> str:
+    connection.execute("UPDATE example SET dropped = 'duplicate', duplicate_of = ? WHERE id = ?", (original, identity))
+    return "duplicate"
+
+
+_KNOWN = "SELECT native_id, id, key, doc FROM example WHERE session_id = ? AND dropped IS NOT 'withdrawn'"
+
+_INSERT = """
+INSERT INTO example (session_id, native_id, first_seq, last_seq, key, request, language, confidence, verdict, agent,
+                     model, turns, characters, created, dropped, doc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_UPDATE = """
+UPDATE example SET first_seq = ?, last_seq = ?, key = ?, request = ?, language = ?, confidence = ?, verdict = ?,
+    agent = ?, model = ?, turns = ?, characters = ?, created = ?, dropped = ?, doc = ?,
+    duplicate_of = NULL, decision = NULL, human_language = NULL, flagged = 0, edit = NULL
+WHERE id = ?
+"""
+
+_SHARED_CALLS = """
+SELECT other.example_id, count(*), (SELECT count(*) FROM example_call WHERE example_id = other.example_id)
+FROM example_call AS mine
+JOIN example_call AS other ON other.call_id = mine.call_id AND other.example_id != ?
+JOIN example ON example.id = other.example_id AND example.dropped IS NULL
+WHERE mine.example_id = ?
+GROUP BY other.example_id
+"""

@@ -1,0 +1,1 @@
+"""Rule tables: data, each with the cases that prove it."""
