@@ -81,6 +81,8 @@ class Counts(msgspec.Struct, frozen=True):
         return sum(counts.get(decision, 0) for counts in chosen)
 
 
+EVERYTHING = Filter()
+
 _COLUMNS = """
     example.id, example.request, session.title, session.source, coalesce(example.human_language, example.language),
     example.language, example.confidence, example.decision, example.flagged, example.edit IS NOT NULL,
@@ -89,7 +91,7 @@ _COLUMNS = """
 """
 
 
-def ids(workspace: Workspace, filter: Filter = Filter(), order: Order = "recent") -> array[int]:
+def ids(workspace: Workspace, filter: Filter = EVERYTHING, order: Order = "recent") -> array[int]:
     """The ids of the examples that pass, in order. One query; about 25 ms per 100,000."""
     where, values = _where(filter)
     by = "example.confidence, example.created DESC" if order == "uncertain" else "example.created DESC, example.id DESC"

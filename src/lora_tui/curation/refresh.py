@@ -63,22 +63,32 @@ def stored_messages(
 
 def _one_session(connection: sqlite3.Connection, session: int) -> list[str]:
     """Store one session's segments; returns each one's reason to be dropped ('' for a candidate)."""
-    known = {row[0]: row[1:] for row in connection.execute(_KNOWN, (session,))}
+    known = {native: rest for native, *rest in connection.execute(_KNOWN, (session,))}
     reasons: list[str] = []
     for segment in segments(stored_messages(connection, session)):
-        identity, key, doc = known.pop(segment.native_id, (None, None, None))
-        if key == segment.key:  # same content: only its place may have moved
+        identity, key, dropped = known.pop(segment.native_id, (None, None, None))
+        if key == segment.key and dropped != "withdrawn":  # same content: only its place may have moved
             connection.execute(
                 "UPDATE example SET first_seq = ?, last_seq = ? WHERE id = ?",
                 (segment.first_seq, segment.last_seq, identity),
             )
             continue
         reasons.append(_store(connection, session, segment, identity))
-    for identity, _, _ in known.values():  # undone or gone at the source: no candidate any more, its labels stay
-        connection.execute("UPDATE example SET dropped = 'withdrawn' WHERE id = ?", (identity,))
-        reasons.append("withdrawn")
+    for identity, _, dropped in known.values():
+        if dropped != "withdrawn":
+            reasons.append(_withdraw(connection, identity))
     connection.execute("UPDATE session SET curated = fingerprint WHERE id = ?", (session,))
     return reasons
+
+
+def _withdraw(connection: sqlite3.Connection, identity: int) -> str:
+    """Undone at the source: no candidate any more, its labels stay. What repeated it takes its place."""
+    connection.execute("UPDATE example SET dropped = 'withdrawn' WHERE id = ?", (identity,))
+    heir = connection.execute("SELECT min(id) FROM example WHERE duplicate_of = ?", (identity,)).fetchone()[0]
+    if heir is not None:
+        connection.execute("UPDATE example SET dropped = NULL, duplicate_of = NULL WHERE id = ?", (heir,))
+        connection.execute("UPDATE example SET duplicate_of = ? WHERE duplicate_of = ?", (heir, identity))
+    return "withdrawn"
 
 
 def _store(connection: sqlite3.Connection, session: int, segment: Segment, identity: int | None) -> str:
@@ -135,7 +145,7 @@ def _drop_as_duplicate(connection: sqlite3.Connection, identity: int, original: 
     return "duplicate"
 
 
-_KNOWN = "SELECT native_id, id, key, doc FROM example WHERE session_id = ? AND dropped IS NOT 'withdrawn'"
+_KNOWN = "SELECT native_id, id, key, dropped FROM example WHERE session_id = ?"
 
 _INSERT = """
 INSERT INTO example (session_id, native_id, first_seq, last_seq, key, request, language, confidence, verdict, agent,
