@@ -46,7 +46,7 @@ def group() -> None:
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 @json_option
 @pass_cli
-def list_(cli: Cli, limit: int, order: Order, **conditions: Any) -> None:
+def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
     """List the examples that pass the filter."""
     wanted = msgspec.convert(conditions, Filter)
     found = examples.ids(cli.workspace, wanted, order)

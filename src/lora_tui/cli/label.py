@@ -25,7 +25,7 @@ from lora_tui.workspace.errors import BadInput
 @click.option(
     "--all-matching",
     metavar="FILTER",
-    help="Instead of IDs: every example that passes, as in 'language=rust decision=unlabelled min_confidence=0.8 text=cargo'.",
+    help="Instead of IDs: all that pass, as in 'language=rust decision=unlabelled min_confidence=0.8 text=cargo'.",
 )
 @click.option(
     "--by", "author", default="", help="Whose decision it is; else config.toml's author, else the login name."

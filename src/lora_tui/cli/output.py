@@ -40,7 +40,7 @@ class Cli:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Advance]:
-        """Show how far the work is, on stderr: a line that is rewritten on a terminal, a line now and then elsewhere."""
+        """Show how far the work is, on stderr: a line rewritten on a terminal, a line now and then elsewhere."""
         shown = _ProgressLine(label)
         try:
             yield shown.update

@@ -1,0 +1,75 @@
+"""What a dataset version is: rows in three splits and a manifest that says where they came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lora_tui.sources.model import ToolCall
+
+SPLITS = ("train", "validation", "test")
+
+
+class RowMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A chat message as TRL's conversational format has it; `weight` 0 keeps it out of the loss."""
+
+    role: str
+    content: str = ""
+    reasoning_content: str = ""
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str = ""
+    weight: int = 1
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of train.jsonl: the messages, and what is known about them."""
+
+    id: str  # the example's content hash
+    messages: list[RowMessage]
+    language: str
+    source: str
+    session: str  # native id
+    model: str = ""  # which model wrote the answers
+    example: int = 0  # id in the workspace it was built in
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One line of rejected.jsonl."""
+
+    id: str
+    example: int
+    reason: str
+    request: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """manifest.toml of one version."""
+
+    name: str
+    version: int
+    created: float  # epoch seconds
+    hash: str  # of the three split files
+    seed: int
+    split: tuple[int, int, int]  # train, validation, test in percent
+    split_rule: str
+    languages: tuple[str, ...]
+    rows: dict[str, int]  # per split
+    by_language: dict[str, int]
+    by_source: dict[str, int]
+    by_model: dict[str, int]
+    left_out: dict[str, int]  # reason -> examples; rejected.jsonl lists them
+    files: dict[str, str]  # file -> SHA-256
+    profile: str = ""
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """One immutable version on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def label(self) -> str:
+        """How people and job files name it: rust@3."""
+        return f"{self.manifest.name}@{self.manifest.version}"
