@@ -25,7 +25,7 @@ class RowMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of train.jsonl: the messages, and what is known about them."""
 
-    id: str  # the example's content hash
+    id: str  # hash of the messages
     messages: list[RowMessage]
     language: str
     source: str

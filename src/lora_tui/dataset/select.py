@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -58,9 +59,10 @@ def _unusable(example: Example) -> str:
 
 def _row(example: Example) -> Row:
     row = example.row
+    messages = [_message(message) for message in example.messages]
     return Row(
-        id=example.key,
-        messages=[_message(message) for message in example.messages],
+        id=hashlib.blake2b(msgspec.json.encode(messages), digest_size=16).hexdigest(),
+        messages=messages,
         language=row.language,
         source=row.source,
         session=row.session,

@@ -1,0 +1,159 @@
+"""The registry: adapters/<name>/<semver>/, immutable folders in PEFT layout with what made them.
+
+A finished training run leaves its adapter in the run folder; `register_finished` takes in every one that is not
+here yet, so it does not matter who was watching when the run ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.job import Train
+from lora_tui.jobs.journal import Finished
+from lora_tui.jobs.supervisor import Run
+from lora_tui.jobs.view import RunView
+from lora_tui.workspace import atomic, toml
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.layout import Workspace
+
+METADATA = "metadata.toml"
+CHECKSUMS = "SHA256SUMS"
+
+
+class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """metadata.toml: what made this adapter."""
+
+    name: str
+    version: str  # semver
+    created: float  # epoch seconds
+    base: str
+    profile: str
+    dataset: str
+    dataset_hash: str
+    run: str
+    steps: int
+    r: int
+    lora_alpha: int
+    loss: float | None = None
+    eval_loss: float | None = None
+    seconds: float = 0.0
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """One registered version."""
+
+    folder: Path
+    metadata: Metadata
+
+    @property
+    def label(self) -> str:
+        """How people name it: tiny@1.0.0."""
+        return f"{self.metadata.name}@{self.metadata.version}"
+
+
+def adapters(workspace: Workspace) -> list[Adapter]:
+    """Every registered version, newest first; takes in what runs finished meanwhile."""
+    register_finished(workspace)
+    return _registered(workspace)
+
+
+def find(workspace: Workspace, label: str) -> Adapter:
+    """The version called 'tiny@1.2.0', or the newest of 'tiny'. Raises BadInput."""
+    name, _, version = label.partition("@")
+    found = [item for item in adapters(workspace) if item.metadata.name == name]
+    if version:
+        found = [item for item in found if item.metadata.version == version]
+    if not found:
+        known = ", ".join(item.label for item in _registered(workspace)) or "none yet"
+        raise BadInput(f"there is no adapter {label!r}", fix=f"Known: {known}. `lora-tui train` makes one.")
+    return max(found, key=lambda item: _order(item.metadata.version))
+
+
+def register_finished(workspace: Workspace) -> list[Adapter]:
+    """Register the adapter of every finished training run that is not registered yet."""
+    known = {item.metadata.run for item in _registered(workspace)}
+    fresh = []
+    for run in reversed(supervisor.runs(workspace)):
+        if isinstance(run.file.job, Train) and run.id not in known and (run.folder / "adapter").is_dir():
+            view = RunView.of(run)
+            if isinstance(view.last_word, Finished):
+                fresh.append(_register(workspace, run, view.last_word))
+    return fresh
+
+
+def damaged_files(adapter: Adapter) -> list[str]:
+    """The files whose content is not what SHA256SUMS says."""
+    damaged = []
+    for line in (adapter.folder / CHECKSUMS).read_text().splitlines():
+        known, _, name = line.partition("  ")
+        path = adapter.folder / name
+        if not path.is_file() or _sha256(path) != known:
+            damaged.append(name)
+    return damaged
+
+
+def _registered(workspace: Workspace) -> list[Adapter]:
+    found = []
+    for path in workspace.adapters.glob(f"*/*/{METADATA}"):
+        try:
+            found.append(Adapter(folder=path.parent, metadata=toml.load(path, Metadata)))
+        except LoraTuiError:
+            continue
+    return sorted(found, key=lambda item: item.metadata.created, reverse=True)
+
+
+def _register(workspace: Workspace, run: Run, finished: Finished) -> Adapter:
+    job = run.file.job
+    assert isinstance(job, Train)
+    name = job.profile.name
+    taken = [item.metadata.version for item in _registered(workspace) if item.metadata.name == name]
+    major = max((_order(version)[0] for version in taken), default=0) + 1
+    metadata = Metadata(
+        name=name,
+        version=f"{major}.0.0",
+        created=time.time(),
+        base=job.base,
+        profile=job.profile.name,
+        dataset=job.dataset_name or job.dataset,
+        dataset_hash=job.dataset_hash,
+        run=run.id,
+        steps=finished.steps,
+        r=job.profile.lora.r,
+        lora_alpha=job.profile.lora.lora_alpha,
+        loss=finished.loss,
+        eval_loss=finished.eval_loss,
+        seconds=finished.seconds,
+    )
+    folder = workspace.adapters / name / metadata.version
+    with atomic.new_folder(folder) as draft:
+        shutil.copytree(run.folder / "adapter", draft, dirs_exist_ok=True)
+        (draft / METADATA).write_text(toml.dump(metadata))
+        (draft / "README.md").write_text(_card(metadata))
+        files = sorted(path for path in draft.rglob("*") if path.is_file())
+        (draft / CHECKSUMS).write_text("".join(f"{_sha256(path)}  {path.relative_to(draft)}\n" for path in files))
+    return Adapter(folder=folder, metadata=metadata)
+
+
+def _card(metadata: Metadata) -> str:
+    return (
+        f"# {metadata.name} {metadata.version}\n\n"
+        f"A LoRA adapter (r {metadata.r}, alpha {metadata.lora_alpha}) for `{metadata.base}`, trained by lora-tui for "
+        f"{metadata.steps} steps on the dataset {metadata.dataset} with the profile `{metadata.profile}`.\n\n"
+        "Load it with `peft.PeftModel.from_pretrained(base, folder)`.\n"
+    )
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
