@@ -6,6 +6,7 @@ here yet, so it does not matter who was watching when the run ended.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -84,7 +85,8 @@ def register_finished(workspace: Workspace) -> list[Adapter]:
         if isinstance(run.file.job, Train) and run.id not in known and (run.folder / "adapter").is_dir():
             view = RunView.of(run)
             if isinstance(view.last_word, Finished):
-                fresh.append(_register(workspace, run, view.last_word))
+                with contextlib.suppress(LoraTuiError):  # another process registered it meanwhile
+                    fresh.append(_register(workspace, run, view.last_word))
     return fresh
 
 

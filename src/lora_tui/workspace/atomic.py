@@ -51,11 +51,12 @@ def new_folder(path: Path) -> Iterator[Path]:
             if file.is_file():
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
-        if path.exists():
+        try:
+            os.rename(draft, path)
+        except OSError as error:  # a folder with content is there: somebody was quicker
             raise LoraTuiError(
                 "this version exists already", where=str(path), fix="Versions are immutable: make a new one."
-            )
-        os.rename(draft, path)
+            ) from error
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

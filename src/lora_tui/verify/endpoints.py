@@ -1,0 +1,203 @@
+"""Endpoints: whatever answers a chat request, named as a person types it.
+
+base:PATH         a model folder or Hugging Face id, answered by transformers in a worker process
+adapter:NAME@V    a registered adapter on its own base, the same way
+openai:URL#MODEL  any server that speaks OpenAI's /chat/completions (vLLM, llama.cpp, Ollama, …)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+import msgspec
+
+from lora_tui.adapters import registry
+from lora_tui.jobs import answering
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.layout import Workspace
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The end of an answer: tokens generated, and whether the model ended it itself."""
+
+    tokens: int
+    stopped: bool
+
+
+class Endpoint(Protocol):
+    """Something that answers; `ask` yields pieces of text and at last an Ended. Errors are LoraTuiErrors."""
+
+    name: str
+
+    def ask(self, prompt: str, max_tokens: int) -> Iterator[str | Ended]:
+        """Answer one prompt, greedily."""
+        ...
+
+    def close(self) -> None:
+        """Let go of processes and connections."""
+        ...
+
+
+def check_name(workspace: Workspace, name: str) -> None:
+    """Raise BadInput when this endpoint cannot be meant: an unknown kind, an adapter that is not there."""
+    kind, _, rest = name.partition(":")
+    if kind not in ("base", "adapter", "openai") or not rest:
+        raise BadInput(f"{name!r} is no endpoint", fix="Write base:PATH, adapter:NAME@VERSION or openai:URL#MODEL.")
+    if kind == "adapter":
+        registry.find(workspace, rest)
+    elif kind == "openai" and "#" not in rest:
+        raise BadInput(f"{name!r} does not say which model", fix="Write openai:URL#MODEL.")
+
+
+def open_endpoint(workspace: Workspace, name: str, log: Path) -> Endpoint:
+    """Make the endpoint ready to answer. `log` takes what a worker process prints on stderr."""
+    check_name(workspace, name)
+    kind, _, rest = name.partition(":")
+    if kind == "base":
+        return TransformersEndpoint(name, rest, None, log)
+    if kind == "adapter":
+        found = registry.find(workspace, rest)
+        return TransformersEndpoint(f"adapter:{found.label}", found.metadata.base, found.folder, log)
+    url, _, model = rest.rpartition("#")
+    return OpenAIEndpoint(name, url, model)
+
+
+class TransformersEndpoint:
+    """A worker process that holds the model and answers over its standard input and output."""
+
+    def __init__(self, name: str, base: str, adapter: Path | None, log: Path) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "lora_tui.worker", "answer", base]
+        if adapter is not None:
+            command += ["--adapter", str(adapter)]
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+            )
+        self._log = log
+        self._number = 0
+        reply = self._reply()
+        if not isinstance(reply, answering.Ready):
+            raise self._broken()
+
+    def ask(self, prompt: str, max_tokens: int) -> Iterator[str | Ended]:
+        """Answer one prompt, greedily."""
+        self._number += 1
+        request = answering.Request(
+            id=self._number, messages=[{"role": "user", "content": prompt}], max_tokens=max_tokens
+        )
+        try:
+            self._pipe(self._process.stdin).write(msgspec.json.encode(request) + b"\n")
+            self._pipe(self._process.stdin).flush()
+        except BrokenPipeError:
+            raise self._broken() from None
+        while True:
+            match self._reply():
+                case answering.Delta() as delta:
+                    yield delta.text
+                case answering.Done() as done:
+                    yield Ended(tokens=done.tokens, stopped=done.stopped)
+                    return
+                case answering.Error() as error:
+                    raise LoraTuiError(f"{self.name} cannot answer: {error.message}")
+                case _:
+                    raise self._broken()
+
+    def close(self) -> None:
+        """End the worker: it leaves when its input ends."""
+        self._pipe(self._process.stdin).close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._pipe(self._process.stdout).close()
+
+    def _reply(self) -> answering.Reply | None:
+        line = self._pipe(self._process.stdout).readline()
+        return answering.decode_reply(line) if line else None
+
+    def _broken(self) -> LoraTuiError:
+        self._process.kill()
+        self._process.wait()
+        lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        return LoraTuiError(f"{self.name} does not answer: {lines[-1]}", where=str(self._log))
+
+    @staticmethod
+    def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+        assert stream is not None
+        return stream
+
+
+class OpenAIEndpoint:
+    """A server that speaks OpenAI's /chat/completions; the key comes from $OPENAI_API_KEY when it needs one."""
+
+    def __init__(self, name: str, url: str, model: str) -> None:
+        import httpx
+
+        self.name = name
+        self._model = model
+        key = os.environ.get("OPENAI_API_KEY")
+        self._client = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(300, connect=10),
+        )
+
+    def ask(self, prompt: str, max_tokens: int) -> Iterator[str | Ended]:
+        """Answer one prompt, greedily, as a stream of server-sent events."""
+        import httpx
+
+        body = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "seed": 0,
+            "stream": True,
+        }
+        pieces, reason = 0, ""
+        try:
+            with self._client.stream("POST", "/chat/completions", json=body) as response:
+                if response.status_code != 200:
+                    text = response.read().decode(errors="replace")[:300]
+                    raise LoraTuiError(f"{self.name} answered {response.status_code}: {text}")
+                for line in response.iter_lines():
+                    if not line.startswith("data:") or line.endswith("[DONE]"):
+                        continue
+                    choice = (msgspec.json.decode(line[5:]).get("choices") or [{}])[0]
+                    text = (choice.get("delta") or {}).get("content")
+                    reason = choice.get("finish_reason") or reason
+                    if text:
+                        pieces += 1
+                        yield text
+        except (httpx.HTTPError, msgspec.DecodeError) as error:
+            raise LoraTuiError(f"{self.name} does not answer: {error}") from error
+        if not reason:
+            raise LoraTuiError(f"{self.name} broke off in the middle of an answer")
+        yield Ended(tokens=pieces, stopped=reason == "stop")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def answer(endpoint: Endpoint, prompt: str, max_tokens: int) -> Iterator[tuple[str, float, Ended | None]]:
+    """Ask and time it: (text so far, seconds since the request, Ended at the end)."""
+    begun, text = time.monotonic(), ""
+    for piece in endpoint.ask(prompt, max_tokens):
+        if isinstance(piece, Ended):
+            yield text, time.monotonic() - begun, piece
+        else:
+            text += piece
+            yield text, time.monotonic() - begun, None
