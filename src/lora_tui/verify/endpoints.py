@@ -170,8 +170,8 @@ class OpenAIEndpoint:
         try:
             with self._client.stream("POST", "/chat/completions", json=body) as response:
                 if response.status_code != 200:
-                    text = response.read().decode(errors="replace")[:300]
-                    raise LoraTuiError(f"{self.name} answered {response.status_code}: {text}")
+                    said = response.read().decode(errors="replace")[:300]
+                    raise LoraTuiError(f"{self.name} answered {response.status_code}: {said}")
                 for line in response.iter_lines():
                     if not line.startswith("data:") or line.endswith("[DONE]"):
                         continue

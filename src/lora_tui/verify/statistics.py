@@ -43,8 +43,8 @@ def exact_p(gained: int, lost: int) -> float:
     flips = gained + lost
     if not flips:
         return 1.0
-    tail = sum(comb(flips, k) for k in range(min(gained, lost) + 1)) / 2**flips
-    return min(1.0, 2 * tail)
+    tail = sum(comb(flips, k) for k in range(min(gained, lost) + 1))
+    return min(1.0, float(2 * tail / 2**flips))
 
 
 def _verdict(gained: int, lost: int, p: float) -> str:
