@@ -1,7 +1,7 @@
-"""The language spoken with `python -m lora_tui.worker answer`: one JSON object a line, requests in, replies out.
+"""What goes over the pipes of `python -m lora_tui.worker answer`: one JSON document per line, both ways.
 
-The worker says `ready` once the model is loaded, then for every request any number of `delta` and one `done` or
-`error`. It leaves when its input ends.
+In:  {"id": 1, "messages": [...], "max_tokens": 256, "temperature": 0.0, "seed": 0}
+Out: {"type": "ready", ...} once, then per request any number of "delta" and one "done" or "error".
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ from typing import Any
 import msgspec
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One chat to answer; temperature 0 is greedy."""
+class Request(msgspec.Struct, frozen=True):
+    """A chat to answer. Temperature 0 is greedy: the same answer every time. `base_only` asks the untuned model."""
 
     id: int
     messages: list[dict[str, Any]]
     max_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0
+    base_only: bool = False
 
 
-class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
-    """The model is loaded."""
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The model is loaded; requests are answered in order from now on."""
 
     model: str
+    device: str
 
 
-class Delta(msgspec.Struct, frozen=True, tag_field="type", tag="delta"):
-    """A further piece of the answer to request `id`."""
+class Delta(msgspec.Struct, frozen=True, tag="delta"):
+    """A further piece of the answer."""
 
     id: int
     text: str
 
 
-class Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
-    """The answer is complete; `stopped` is False when it was cut at max_tokens."""
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The answer is complete. `stopped`: it ended by itself and was not cut at max_tokens."""
 
     id: int
     tokens: int
@@ -43,21 +45,31 @@ class Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
     stopped: bool
 
 
-class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """This request cannot be answered; the worker goes on with the next."""
+class Trouble(msgspec.Struct, frozen=True, tag="error"):
+    """This request could not be answered; id 0: the process could not start or could not read the line."""
 
     id: int
-    message: str
+    error: str
+    fix: str = ""
 
 
-Reply = Ready | Delta | Done | Error
+Reply = Ready | Delta | Done | Trouble
 
-_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+_ENCODER = msgspec.json.Encoder()
+_REQUEST = msgspec.json.Decoder(Request)
+_REPLY: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
 
-def decode_reply(line: bytes) -> Reply | None:
-    """One line of the worker; None when it is not part of the language."""
-    try:
-        return _replies.decode(line)
-    except msgspec.DecodeError:
-        return None
+def line(message: Request | Reply) -> bytes:
+    """One message as a line."""
+    return _ENCODER.encode(message) + b"\n"
+
+
+def request(data: bytes) -> Request:
+    """A line as a request. Raises msgspec.DecodeError."""
+    return _REQUEST.decode(data)
+
+
+def reply(data: bytes) -> Reply:
+    """A line as a reply. Raises msgspec.DecodeError."""
+    return _REPLY.decode(data)

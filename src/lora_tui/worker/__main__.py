@@ -1,0 +1,108 @@
+"""`python -m lora_tui.worker job.toml` does a job; `python -m lora_tui.worker answer BASE [--adapter PATH]` answers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+from lora_tui.jobs import journal
+from lora_tui.jobs.job import Audit, JobFile, TinyBase, Train, load_job
+from lora_tui.worker.stopping import StopRequest
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+
+ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 when the job ended as it should (also by request), 1 for a failure, 2 for bad input."""
+    if arguments[:1] == ["answer"]:
+        return _answer(arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker")
+    parser.add_argument("job", type=Path, help="job.toml in its run folder")
+    path: Path = parser.parse_args(arguments).job
+    try:
+        file = load_job(path)
+    except LoraTuiError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    folder = path.absolute().parent
+    log = journal.Journal(folder / "journal.jsonl")
+    stop = StopRequest(folder)
+    stop.listen()
+    try:
+        _work(file, folder, log, stop)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        log.write(failed)
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    finally:
+        log.close()
+    return 0
+
+
+def _work(file: JobFile, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
+    log.write(journal.Progress(stage="load the engine", done=0))
+    match file.job:
+        case Train():
+            from lora_tui.worker.train import train
+
+            train(file.job, folder, log, stop)
+        case Audit():
+            from lora_tui.worker.audit import audit
+
+            audit(file.job, folder, log)
+        case TinyBase():
+            log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), device="cpu"))
+            from lora_tui.worker.tiny_model import make_base
+
+            make_base(file.job, folder, log, stop)
+        case _:
+            raise BadInput(
+                f"the engine does no job of the kind {file.job.__struct_config__.tag!r}", where=str(folder / "job.toml")
+            )
+
+
+def _answer(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker answer")
+    parser.add_argument("base", help="a folder or a Hugging Face id")
+    parser.add_argument("--adapter", default="", help="a folder with a PEFT adapter")
+    given = parser.parse_args(arguments)
+    wire = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # a library's print must not end up between the answers
+    from lora_tui.worker.wire import say_failed
+
+    try:
+        from lora_tui.worker.answer import serve
+
+        serve(given.base, given.adapter, sys.stdin.buffer, wire)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        say_failed(wire, failed)
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    return 0
+
+
+def _failure(error: Exception) -> journal.Failed:
+    """What a person should read of an error."""
+    if isinstance(error, LoraTuiError):
+        return journal.Failed(reason=error.what, where=error.where, fix=error.fix)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ENGINE:
+        return journal.Failed(
+            reason=f"the engine is not installed: {error.name} is missing",
+            fix="Install the engine: pip install 'lora-tui[train]'",
+        )
+    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
+    where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last[0] else ""
+    text = str(error).strip().splitlines()
+    reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return journal.Failed(reason=reason, where=where, fix="The whole story is in stderr.log of the run.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""What Trainer does, told to the journal; and the request to stop, told to Trainer."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lora_tui.jobs import journal
+from lora_tui.worker import checkpoints, loading
+from lora_tui.worker.generate import Ending, stream
+from lora_tui.worker.stopping import StopRequest
+
+SAMPLE_TOKENS = 128
+
+
+class Telling(TrainerCallback):
+    """Journals started, metrics, eval, sample and checkpoint events of one training process.
+
+    `tokens` (the loss-carrying tokens trained on so far) is counted up by the trainer.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        log: journal.Journal,
+        tokenizer: Any,
+        samples: Sequence[str],
+        device: str,
+        resumed_from: checkpoints.Point | None,
+    ) -> None:
+        self.folder = folder
+        self.log = log
+        self.tokenizer = tokenizer
+        self.samples = samples
+        self.device = device
+        self.resumed_from = resumed_from
+        self.tokens = resumed_from.mark.tokens if resumed_from else 0
+        self.last_checkpoint = ""
+        self.last_loss: float | None = None
+        self.last_eval: float | None = None
+        self._step_began = 0.0
+        self._seconds: list[float] = []
+        self._tokens_logged = self.tokens
+        self._warned_nan = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
+        """`started`, now that the number of steps is known."""
+        self.log.write(
+            journal.Started(
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                total_steps=state.max_steps,
+                resumed_from=self.resumed_from.mark.step if self.resumed_from else None,
+                device=self.device,
+                versions=loading.versions(),
+            )
+        )
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Start the clock of the step."""
+        self._step_began = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Stop it."""
+        self._seconds.append(time.monotonic() - self._step_began)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **rest: Any,
+    ) -> None:
+        """`metrics`, from what Trainer logs at a training step."""
+        if not logs or "loss" not in logs or "learning_rate" not in logs:
+            return
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            self._warn_once()
+            return  # JSON has no NaN
+        self.last_loss = loss
+        norm = float(logs.get("grad_norm", math.nan))
+        spent = sum(self._seconds)
+        self.log.write(
+            journal.Metrics(
+                step=state.global_step,
+                epoch=float(logs.get("epoch", state.epoch or 0.0)),
+                loss=loss,
+                learning_rate=float(logs["learning_rate"]),
+                grad_norm=norm if math.isfinite(norm) else None,
+                tokens=self.tokens,
+                tokens_per_second=(self.tokens - self._tokens_logged) / spent if spent else 0.0,
+                step_seconds=spent / len(self._seconds) if self._seconds else 0.0,
+            )
+        )
+        self._seconds.clear()
+        self._tokens_logged = self.tokens
+
+    def _warn_once(self) -> None:
+        if not self._warned_nan:
+            self._warned_nan = True
+            self.log.write(
+                journal.Warned(message="the loss is not a number", advice="Stop, and lower training.learning_rate.")
+            )
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        model: Any = None,
+        **rest: Any,
+    ) -> None:
+        """`eval`, then what the model answers by now."""
+        if metrics and "eval_loss" in metrics:
+            self.last_eval = float(metrics["eval_loss"])
+            self.log.write(
+                journal.Evaluation(step=state.global_step, epoch=float(state.epoch or 0.0), eval_loss=self.last_eval)
+            )
+        if model is not None:
+            self._sample(model, state.global_step)
+
+    def _sample(self, model: Any, step: int) -> None:
+        was_training = model.training
+        model.eval()
+        for prompt in self.samples:
+            message = {"role": "user", "content": prompt}
+            pieces = stream(model, self.tokenizer, [message], Ending(), max_tokens=SAMPLE_TOKENS)
+            self.log.write(journal.Sample(step=step, prompt=prompt, answer="".join(pieces)))
+        model.train(was_training)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """`checkpoint`, once it is complete."""
+        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        checkpoints.mark_complete(path, checkpoints.Mark(step=state.global_step, tokens=self.tokens))
+        self.last_checkpoint = path.relative_to(self.folder).as_posix()
+        self.log.write(journal.Checkpoint(step=state.global_step, path=self.last_checkpoint))
+
+
+class Stopping(TrainerCallback):
+    """Turns a request to stop into a checkpoint and an end, after the step that is being made."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+        self.stopped = False
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Look whether someone asked; the last step needs no stop."""
+        if self.stop.asked and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = True
+            control.should_evaluate = False
+            control.should_training_stop = True

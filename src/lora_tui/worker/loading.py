@@ -1,0 +1,97 @@
+"""Bringing a base model, its tokenizer and an adapter into memory."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import logging as transformers_logging
+
+transformers_logging.disable_progress_bar()
+
+
+def load_tokenizer(base: str) -> Any:
+    """The base's tokenizer, checked: fast, with a chat template and a pad token. Raises BadInput."""
+    tokenizer = _from(AutoTokenizer, base, "tokenizer")
+    if not tokenizer.is_fast:
+        raise BadInput("this base has no fast tokenizer, which the loss mask needs", where=base)
+    if not tokenizer.chat_template:
+        raise BadInput("this base has no chat template", where=base, fix="Use the instruct variant of the model.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_config(base: str) -> Any:
+    """The base's configuration. Raises BadInput."""
+    return _from(AutoConfig, base, "configuration")
+
+
+def load_model(base: str, *, bf16: bool, device: str) -> Any:
+    """The base's weights on `device`. Raises BadInput when there are none."""
+    return _from(AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=bf16)).to(device)
+
+
+def dtype_for(device: str, *, bf16: bool) -> torch.dtype:
+    """fp32 on a CPU unless bf16 is asked for; bf16 on a GPU that has it."""
+    if bf16 or (device.startswith("cuda") and torch.cuda.is_bf16_supported()):
+        return torch.bfloat16
+    return torch.float32
+
+
+def device_here() -> str:
+    """ "cuda", "mps" or "cpu"."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What to call the device on a screen."""
+    if device == "cuda":
+        return str(torch.cuda.get_device_name(0))
+    return f"{device}, {torch.get_num_threads()} threads" if device == "cpu" else device
+
+
+def load_adapter(model: Any, adapter: str) -> Any:
+    """`model` with a PEFT adapter on it. Raises BadInput when it is none or does not fit."""
+    from peft import PeftModel
+
+    if not (Path(adapter) / "adapter_config.json").is_file():
+        raise BadInput("there is no adapter here", where=adapter, fix="It is the folder with adapter_config.json.")
+    try:
+        return PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise BadInput(f"the adapter does not fit this base: {_first_line(error)}", where=adapter) from error
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries whose behaviour a run depends on."""
+    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate")}
+
+
+def _from(auto: Any, base: str, what: str, **options: Any) -> Any:
+    """`from_pretrained`, which never asks the network about a folder."""
+    folder = Path(base).expanduser()
+    local = folder.is_dir()
+    if not local and (folder.is_absolute() or base.startswith((".", "~"))):
+        raise BadInput("there is no base model here", where=base, fix="Give an existing folder or a Hugging Face id.")
+    try:
+        return auto.from_pretrained(str(folder) if local else base, local_files_only=local, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        fix = "" if local else "Give an existing folder, or a Hugging Face id this machine can download."
+        kind = BadInput if local or isinstance(error, ValueError) else LoraTuiError
+        raise kind(f"cannot load the base's {what}: {_first_line(error)}", where=base, fix=fix) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,134 @@
+"""The demo's base: a Qwen2-shaped model of a few million parameters, made here in about a minute.
+
+It has read a few hundred short chats and says what they said. It shows that the whole loop works; it knows nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import logging as transformers_logging
+
+from lora_tui.jobs import journal
+from lora_tui.jobs.job import TinyBase
+from lora_tui.worker.chats import load_chats
+from lora_tui.worker.stopping import StopRequest
+from lora_tui.worker.tiny_tokenizer import PAD, make_tokenizer
+from lora_tui.workspace import atomic
+from lora_tui.workspace.errors import BadInput
+
+VOCABULARY = 3072
+CONTEXT = 2048
+STEPS = 200
+BATCH = 32
+LEARNING_RATE = 2e-3
+WARMUP = 20
+SEED = 0
+
+
+def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
+    """Make the model in `job.output`; the folder appears only when it is complete. Raises BadInput when it exists."""
+    output = folder / job.output
+    if output.exists():
+        raise BadInput("there is a base already", where=str(output), fix="Use it, or delete the folder first.")
+    transformers_logging.disable_progress_bar()
+    begin = time.monotonic()
+    steps = job.steps or STEPS
+    conversations, texts = load_chats(folder / job.chats)
+    tokenizer = make_tokenizer(_reading(conversations, texts), VOCABULARY, CONTEXT)
+    rendered = [str(tokenizer.apply_chat_template(messages, tokenize=False)) for messages in conversations]
+    rows = tokenizer([*rendered, *(text + PAD for text in texts)], truncation=True, max_length=256)["input_ids"]
+    torch.manual_seed(SEED)
+    model = Qwen2ForCausalLM(_shape(tokenizer))
+    loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, stop)
+    if stop.asked:
+        log.write(journal.Stopped())
+        return
+    with atomic.new_folder(output) as draft:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    log.write(journal.Finished(steps=steps, loss=loss, seconds=time.monotonic() - begin, output=str(output)))
+
+
+def _reading(conversations: list[list[dict[str, str]]], texts: list[str]) -> list[str]:
+    return [message["content"] for messages in conversations for message in messages] + texts * 3
+
+
+def _shape(tokenizer: PreTrainedTokenizerFast) -> Qwen2Config:
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+
+
+def _learn(
+    model: Qwen2ForCausalLM, rows: list[list[int]], pad: int, steps: int, log: journal.Journal, stop: StopRequest
+) -> float:
+    """Plain next-token training over every token, batches of equal length; returns the last loss in nats."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / WARMUP) * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+    )
+    order = random.Random(SEED)
+    model.train()
+    batches: list[list[list[int]]] = []
+    tokens, epoch, value = 0, 0, math.nan
+    for step in range(1, steps + 1):
+        if stop.asked:
+            break
+        if not batches:
+            batches = _batches(rows, order)
+            epoch += 1
+        batch = batches.pop()
+        begin = time.monotonic()
+        length = max(map(len, batch))
+        inputs = torch.tensor([row + [pad] * (length - len(row)) for row in batch])
+        places = torch.arange(length)[None, :]
+        real = places < torch.tensor([len(row) for row in batch])[:, None]
+        labels = inputs.masked_fill(~real, -100)
+        loss = model(input_ids=inputs, attention_mask=real.long(), labels=labels).loss
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        value = float(loss.detach())
+        seconds = time.monotonic() - begin
+        tokens += int(real.sum())
+        log.write(
+            journal.Metrics(
+                step=step,
+                epoch=float(epoch),
+                loss=value,
+                learning_rate=schedule.get_last_lr()[0],
+                grad_norm=float(norm),
+                tokens=tokens,
+                tokens_per_second=int(real.sum()) / seconds,
+                step_seconds=seconds,
+            )
+        )
+        log.write(journal.Progress(stage="teach the tiny base to answer", done=step, total=steps))
+    model.eval()
+    return value
+
+
+def _batches(rows: list[list[int]], order: random.Random) -> list[list[list[int]]]:
+    """All rows once, in batches of similar length, in random order."""
+    mixed = sorted(rows, key=lambda row: len(row) + order.random() * 8)
+    batches = [mixed[at : at + BATCH] for at in range(0, len(mixed), BATCH)]
+    order.shuffle(batches)
+    return batches

@@ -1,0 +1,191 @@
+"""Fine-tuning: TRL's SFTTrainer with PEFT's LoRA, loss on the assistant's tokens alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import SFTConfig, SFTTrainer
+
+from lora_tui.jobs import journal
+from lora_tui.jobs.audit import LeftOut
+from lora_tui.jobs.job import Train
+from lora_tui.worker import checkpoints, loading
+from lora_tui.worker.callbacks import Stopping, Telling
+from lora_tui.worker.collate import Padded, SimilarLengths, as_dataset
+from lora_tui.worker.hardware import HardwareWatch
+from lora_tui.worker.lora import with_lora
+from lora_tui.worker.loss import can_skip_masked, label_only_loss
+from lora_tui.worker.render import IGNORED, Tokens, check_trainable, tokenize
+from lora_tui.worker.rows import read_split
+from lora_tui.worker.stopping import StopRequest
+from lora_tui.workspace.profiles import Profile
+
+ADAPTER = "adapter"
+
+
+def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
+    """Train to the end, or until asked to stop; goes on from the newest complete checkpoint of `folder`."""
+    if (folder / ADAPTER).is_dir():
+        log.write(
+            journal.Warned(message="this run has finished already", advice=f"Its adapter is in {folder / ADAPTER}.")
+        )
+        return
+    begin = time.monotonic()
+    profile = job.profile
+    torch.manual_seed(profile.training.seed)  # the adapter's first weights
+    tokenizer = loading.load_tokenizer(job.base)
+    rows, validation = _rows(job, folder, tokenizer, log)
+    device = loading.device_here()
+    log.write(journal.Progress(stage="load the base", done=0))
+    model = loading.load_model(job.base, bf16=profile.training.bf16, device=device)
+    model.config.use_cache = False
+    model = with_lora(model, profile)
+    point = checkpoints.newest(folder)
+    telling = Telling(folder, log, tokenizer, job.samples, loading.device_name(device), point)
+    stopping = Stopping(stop)
+    trainer = AssistantTrainer(
+        model=model,
+        args=_arguments(profile, folder, device, validation=bool(validation)),
+        train_dataset=as_dataset(rows),
+        eval_dataset=as_dataset(validation) if validation else None,
+        processing_class=tokenizer,
+        data_collator=Padded(tokenizer.pad_token_id),
+        callbacks=[telling, stopping],
+    )
+    trainer.telling = telling
+    with HardwareWatch(log):
+        trainer.train(resume_from_checkpoint=str(point.path) if point else None)
+    if stopping.stopped:
+        log.write(journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint))
+        return
+    _save_adapter(model, job.base, folder / ADAPTER)
+    log.write(
+        journal.Finished(
+            steps=trainer.state.global_step,
+            loss=telling.last_loss,
+            eval_loss=telling.last_eval,
+            seconds=time.monotonic() - begin,
+            output=ADAPTER,
+        )
+    )
+
+
+class AssistantTrainer(SFTTrainer):
+    """SFTTrainer on rows that are tokens already: own batches, own loss where it is equal and faster, token count."""
+
+    telling: Telling
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's loss on a GPU or in several processes; else the same number without the masked positions."""
+        if self.model.training:
+            self.telling.tokens += int((inputs["labels"] != IGNORED).sum())
+        base = self.accelerator.unwrap_model(model).get_base_model()
+        alone = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
+        if return_outputs or not alone or not can_skip_masked(base):
+            return super().compute_loss(
+                model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
+            )
+        return label_only_loss(base, inputs, num_items_in_batch)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(ids) for ids in dataset["input_ids"]]
+        return SimilarLengths(lengths, self.args.train_batch_size, self.args.seed)
+
+    def create_model_card(self, *arguments: Any, **options: Any) -> None:
+        """Not into every checkpoint: the adapter's own card is written when it is registered."""
+
+
+def _rows(job: Train, folder: Path, tokenizer: Any, log: journal.Journal) -> tuple[list[Tokens], list[Tokens]]:
+    """The training and validation rows as tokens; what had to be left out is a warning with its reason."""
+    dataset = folder / job.dataset
+    limit = job.profile.training.max_length
+
+    def progress(done: int, total: int) -> None:
+        log.write(journal.Progress(stage="tokenise", done=done, total=total))
+
+    kept, left_out = tokenize(tokenizer, read_split(dataset, "train"), "train", limit, progress)
+    check_trainable(kept, left_out, str(dataset), limit)
+    validation, left_out_too = tokenize(tokenizer, read_split(dataset, "validation"), "validation", limit)
+    _tell_left_out([*left_out, *left_out_too], limit, log)
+    return kept, validation
+
+
+def _tell_left_out(left_out: list[LeftOut], limit: int, log: journal.Journal) -> None:
+    for reason, why, advice in (
+        ("too_long", f"longer than max_length {limit}", "Raise training.max_length to train on them."),
+        ("no_loss", "with no assistant turn to learn from", "Leave them out of the dataset."),
+        ("not_text", "with pictures or files, which this base cannot read", "Leave them out of the dataset."),
+    ):
+        rows = [row for row in left_out if row.reason == reason]
+        if rows:
+            named = ", ".join(f"{row.id} ({row.tokens} tokens)" for row in rows[:20])
+            more = f" and {len(rows) - 20} more" if len(rows) > 20 else ""
+            log.write(journal.Warned(message=f"{len(rows)} rows left out, {why}: {named}{more}", advice=advice))
+
+
+def _arguments(profile: Profile, folder: Path, device: str, *, validation: bool) -> SFTConfig:
+    """[training] of the profile as trl.SFTConfig, with every surprising default of it switched off."""
+    training = profile.training
+    return SFTConfig(
+        output_dir=str(folder / checkpoints.FOLDER),
+        num_train_epochs=training.num_train_epochs,
+        max_steps=training.max_steps,
+        per_device_train_batch_size=training.per_device_train_batch_size,
+        per_device_eval_batch_size=training.per_device_train_batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.lr_scheduler_type,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        optim=training.optim,
+        bf16=device == "cuda" and loading.dtype_for(device, bf16=training.bf16) is torch.bfloat16,
+        gradient_checkpointing=training.gradient_checkpointing,
+        logging_steps=training.logging_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy=_when(training.eval_steps) if validation else "no",
+        eval_steps=training.eval_steps or None,
+        save_strategy=_when(training.save_steps),
+        save_steps=training.save_steps or 500,
+        save_total_limit=max(2, training.save_total_limit),  # never the only one while its successor is being written
+        seed=training.seed,
+        data_seed=training.seed,
+        use_cpu=device == "cpu",
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        dataloader_pin_memory=device == "cuda",
+        prediction_loss_only=True,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _when(steps: int) -> str:
+    return "steps" if steps else "epoch"
+
+
+def _save_adapter(model: Any, base: str, path: Path) -> None:
+    """The adapter in PEFT's layout; the folder appears only when it is complete."""
+    model.peft_config["default"].base_model_name_or_path = base
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        draft.chmod(0o755)
+        model.save_pretrained(draft)
+        (draft / "README.md").unlink(missing_ok=True)  # PEFT's empty card
+        for file in draft.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        os.rename(draft, path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
