@@ -47,11 +47,11 @@ def summary(made: Report) -> str:
     for number, outcome in enumerate(made.outcomes, start=1):
         marks = [("pass" if report.passed(answer) else "FAIL") for answer in (outcome.baseline, outcome.tuned)]
         lines.append(f"{number:>3}  baseline {marks[0]}  fine-tune {marks[1]}  {outcome.description}")
-    result = made.result
+    result, of = made.result, made.result.prompts
     return "\n".join(
         [
             *lines,
-            f"fine-tune {result.tuned_passed} of {result.prompts}, baseline {result.baseline_passed} of {result.prompts}",
+            f"fine-tune {result.tuned_passed} of {of}, baseline {result.baseline_passed} of {of}",
             result.verdict,
         ]
     )

@@ -86,9 +86,14 @@ class TransformersEndpoint:
             )
         self._log = log
         self._number = 0
-        reply = self._reply()
-        if not isinstance(reply, answering.Ready):
-            raise self._broken()
+        match self._reply():
+            case answering.Ready():
+                pass
+            case answering.Trouble() as trouble:
+                self.close()
+                raise LoraTuiError(f"{name} cannot be loaded: {trouble.error}", fix=trouble.fix)
+            case _:
+                raise self._broken()
 
     def ask(self, prompt: str, max_tokens: int) -> Iterator[str | Ended]:
         """Answer one prompt, greedily."""
@@ -97,7 +102,7 @@ class TransformersEndpoint:
             id=self._number, messages=[{"role": "user", "content": prompt}], max_tokens=max_tokens
         )
         try:
-            self._pipe(self._process.stdin).write(msgspec.json.encode(request) + b"\n")
+            self._pipe(self._process.stdin).write(answering.line(request))
             self._pipe(self._process.stdin).flush()
         except BrokenPipeError:
             raise self._broken() from None
@@ -108,8 +113,8 @@ class TransformersEndpoint:
                 case answering.Done() as done:
                     yield Ended(tokens=done.tokens, stopped=done.stopped)
                     return
-                case answering.Error() as error:
-                    raise LoraTuiError(f"{self.name} cannot answer: {error.message}")
+                case answering.Trouble() as trouble:
+                    raise LoraTuiError(f"{self.name} cannot answer: {trouble.error}", fix=trouble.fix)
                 case _:
                     raise self._broken()
 
@@ -125,7 +130,10 @@ class TransformersEndpoint:
 
     def _reply(self) -> answering.Reply | None:
         line = self._pipe(self._process.stdout).readline()
-        return answering.decode_reply(line) if line else None
+        try:
+            return answering.reply(line) if line else None
+        except msgspec.DecodeError:
+            return None
 
     def _broken(self) -> LoraTuiError:
         self._process.kill()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from contextlib import closing
 from pathlib import Path
@@ -63,9 +65,6 @@ def run(folder: Path, file: JobFile) -> None:
 
 
 def _run(folder: Path, file: JobFile, job: Verify, journal: Journal, answers: dict[tuple[int, str], Answer]) -> None:
-    import os
-    import socket
-
     begun = time.time()
     suite = read_suite(Path(job.suite))
     total = 2 * len(suite.cases)

@@ -1,0 +1,94 @@
+"""`lora-tui doctor`: is everything there that the work needs?"""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+import sys
+from typing import Any
+
+import click
+
+from lora_tui.backends.hardware import machine
+from lora_tui.cli.output import Cli, json_option, pass_cli, table
+from lora_tui.workspace.errors import LoraTuiError
+
+_ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+_LOW_DISK = 5 * 1024**3
+
+
+@click.command("doctor")
+@json_option
+@pass_cli
+def command(cli: Cli) -> None:
+    """Check this machine: Python, SQLite, engine, GPUs, memory, disk, workspace; exit code 1 when one is missing."""
+    checks = [_python(), _sqlite(), _engine(), *_machine(cli), _workspace(cli)]
+    cli.emit(
+        checks,
+        lambda: table(
+            [(item["state"], item["what"], item["found"], item["fix"]) for item in checks], ("", "what", "found", "")
+        ),
+    )
+    if any(item["state"] == "missing" for item in checks):
+        raise click.exceptions.Exit(1)
+
+
+def _check(state: str, what: str, found: object, fix: str = "") -> dict[str, Any]:
+    return {"state": state, "what": what, "found": str(found), "fix": fix}
+
+
+def _python() -> dict[str, Any]:
+    good = sys.version_info >= (3, 11)
+    return _check("ok" if good else "missing", "Python", sys.version.split()[0], "" if good else "3.11 or newer")
+
+
+def _sqlite() -> dict[str, Any]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE t USING fts5 (x)")
+        return _check("ok", "SQLite with FTS5", sqlite3.sqlite_version)
+    except sqlite3.Error:
+        return _check("missing", "SQLite with FTS5", sqlite3.sqlite_version, "a Python whose SQLite has FTS5")
+    finally:
+        connection.close()
+
+
+def _engine() -> dict[str, Any]:
+    gone = [name for name in _ENGINE if importlib.util.find_spec(name) is None]
+    if gone:
+        return _check("missing", "training engine", f"without {', '.join(gone)}", "pip install 'lora-tui[train]'")
+    from importlib.metadata import version
+
+    return _check("ok", "training engine", ", ".join(f"{name} {version(name)}" for name in _ENGINE))
+
+
+def _machine(cli: Cli) -> list[dict[str, Any]]:
+    host = machine(cli.workspace.root)
+    gib = 1024**3
+    checks = [
+        _check(
+            "ok", "memory", f"{host.ram_available / gib:.1f} of {host.ram_total / gib:.1f} GiB free, {host.cores} cores"
+        )
+    ]
+    if host.gpus:
+        checks += [_check("ok", "GPU", f"{gpu.name}, {gpu.memory_total / gib:.1f} GiB") for gpu in host.gpus]
+    else:
+        checks.append(_check("note", "GPU", "none", "small models train on the CPU; larger ones need a GPU host"))
+    low = host.disk_free < _LOW_DISK
+    checks.append(
+        _check(
+            "note" if low else "ok",
+            "disk",
+            f"{host.disk_free / gib:.1f} GiB free",
+            "checkpoints need room" if low else "",
+        )
+    )
+    return checks
+
+
+def _workspace(cli: Cli) -> dict[str, Any]:
+    try:
+        cli.workspace.connection()
+    except LoraTuiError as error:
+        return _check("missing", "workspace", error.what, error.fix)
+    return _check("ok", "workspace", cli.workspace.root)
