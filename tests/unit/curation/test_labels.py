@@ -1,0 +1,99 @@
+"""Decisions, and taking them back."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from lora_tui.curation import examples, labels
+from lora_tui.sources.model import Message
+from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
+from stories import says, store_session, user
+
+
+@pytest.fixture
+def three(workspace: Workspace) -> Workspace:
+    for number in (1, 2, 3):
+        store_session(workspace, f"ses_{number}", [user(f"Please do task number {number}"), says(f"Did {number}.")])
+    examples.refresh(workspace)
+    return workspace
+
+
+def decisions(workspace: Workspace) -> list[str | None]:
+    return [examples.example(workspace, number).row.decision for number in (1, 2, 3)]
+
+
+def test_a_decision_counts_and_undo_brings_back_the_one_before(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    labels.decide(three, [1], "reject", author="ana", reason="wrong style")
+    assert decisions(three)[0] == "reject"
+    assert labels.undo(three, "ana").action == "reject"
+    assert decisions(three)[0] == "accept"
+    assert labels.undo(three, "ana").action == "accept"
+    assert decisions(three)[0] is None
+    assert labels.undo(three, "ana") is None
+
+
+def test_a_bulk_decision_is_taken_back_by_one_undo(three: Workspace) -> None:
+    labels.decide(three, [1, 2, 3], "accept", author="ana")
+    assert decisions(three) == ["accept"] * 3
+    assert labels.undo(three, "ana").ids == [1, 2, 3]
+    assert decisions(three) == [None] * 3
+
+
+def test_undo_takes_back_only_ones_own_decisions(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    labels.decide(three, [2], "reject", author="ben")
+    labels.undo(three, "ana")
+    assert decisions(three) == [None, "reject", None]
+
+
+def test_the_persons_language_outweighs_the_machines_and_flags_toggle(three: Workspace) -> None:
+    labels.decide(three, [1], "language", "ruby", author="ana")
+    labels.decide(three, [1], "flag", author="ana")
+    row = examples.example(three, 1).row
+    assert (row.language, row.machine_language, row.flagged) == ("ruby", "none", True)
+    labels.decide(three, [1], "unflag", author="ana")
+    assert not examples.example(three, 1).row.flagged
+
+
+def test_an_edit_lies_beside_the_original_and_undo_restores_it(three: Workspace) -> None:
+    original = examples.example(three, 1).messages
+    labels.edit(three, 1, [original[0], Message(role="assistant", content="Better.")], author="ana")
+    edited = examples.example(three, 1)
+    assert edited.row.edited
+    assert edited.messages[-1].content == "Better."
+    labels.undo(three, "ana")
+    assert examples.example(three, 1).messages == original
+
+
+def test_labels_can_neither_be_changed_nor_deleted(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    for statement in ("UPDATE label SET action = 'reject'", "DELETE FROM label"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            three.connection().execute(statement)
+
+
+def test_when_the_session_grew_the_decision_is_asked_again_and_stays_in_the_history(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    grown = [user("Please do task number 1"), says("Did 1."), says("And more.")]
+    store_session(three, "ses_1", grown, fingerprint="2")
+    examples.refresh(three)
+    assert decisions(three)[0] is None
+    (label,) = labels.history(three, 1)
+    assert label.stale
+
+
+def test_an_unknown_example_is_refused_and_nothing_is_recorded(three: Workspace) -> None:
+    with pytest.raises(BadInput, match="no example 99"):
+        labels.decide(three, [1, 99], "accept", author="ana")
+    assert decisions(three) == [None] * 3
+
+
+def test_filters_follow_the_decisions(three: Workspace) -> None:
+    labels.decide(three, [2], "accept", author="ana")
+    assert list(examples.ids(three, examples.Filter(decision="accept"))) == [2]
+    assert len(examples.ids(three, examples.Filter(decision="unlabelled"))) == 2
+    assert examples.counts(three).of("accept") == 1

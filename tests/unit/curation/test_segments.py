@@ -1,0 +1,144 @@
+"""From a recorded conversation to training candidates."""
+
+from __future__ import annotations
+
+from lora_tui.curation import examples
+from lora_tui.workspace.layout import Workspace
+from stories import calls, says, store_session, user
+
+
+def requests(workspace: Workspace) -> list[str]:
+    return [row.request for row in examples.rows(workspace, examples.ids(workspace))][::-1]
+
+
+def test_every_request_becomes_one_example_with_what_was_done_about_it(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [
+            user("Write a ring buffer in Rust"),
+            *calls("write", {"filePath": "/a/src/lib.rs", "content": "fn x() {}"}, "done"),
+            says("It is written."),
+            user("Now add unit tests please"),
+            says("Added."),
+        ],
+    )
+    report = examples.refresh(workspace)
+    assert report.examples == 2
+    assert requests(workspace) == ["Write a ring buffer in Rust", "Now add unit tests please"]
+    first = examples.example(workspace, 1)
+    assert [message.role for message in first.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_short_turn_such_as_continue_stays_with_the_request_before_it(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [user("Rename the module to codec"), says("Shall I go on?"), user("yes, continue"), says("Done.")],
+    )
+    examples.refresh(workspace)
+    assert requests(workspace) == ["Rename the module to codec"]
+    assert len(examples.example(workspace, 1).messages) == 4
+
+
+def test_undone_messages_and_the_users_own_commands_are_in_no_example(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [
+            user("Explain the borrow checker"),
+            says("It follows lifetimes."),
+            user("The following tool was executed by the user", synthetic=(0,), origin="shell"),
+            says("", origin="shell"),
+            user("Write a haiku about it", reverted=True),
+            says("old pond", reverted=True),
+        ],
+    )
+    examples.refresh(workspace)
+    assert requests(workspace) == ["Explain the borrow checker"]
+    assert all("pond" not in str(message.content) for message in examples.example(workspace, 1).messages)
+
+
+def test_a_request_without_an_answer_and_an_interrupted_one_are_dropped_with_their_reason(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [user("Do the first thing now"), user("Do the second thing now"), says("Half", interrupted=True)],
+    )
+    examples.refresh(workspace)
+    assert examples.counts(workspace).dropped == {"empty": 1, "interrupted": 1}
+    assert examples.counts(workspace).total == 0
+
+
+def test_nothing_after_a_compaction_is_joined_to_a_request_the_model_no_longer_saw(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [
+            user("Refactor the parser into modules"),
+            says("Working on it."),
+            user("What did we do so far?", origin="compaction"),
+            says("We refactored.", origin="compaction"),
+            user("Continue if you have next steps", synthetic=(0,)),
+            says("Continuing with the rest."),
+        ],
+    )
+    examples.refresh(workspace)
+    assert [m.content for m in examples.example(workspace, 1).messages] == [
+        "Refactor the parser into modules",
+        "Working on it.",
+    ]
+
+
+def test_a_fork_is_not_counted_twice_but_what_it_adds_is(workspace: Workspace) -> None:
+    shared = [user("Rename total to sum_ in calc.py"), *calls("edit", {"filePath": "calc.py"}, "ok"), says("Renamed.")]
+    store_session(workspace, "ses_origin", shared)
+    fork = [user("Rename total to sum_ in calc.py"), *calls("edit", {"filePath": "calc.py"}, "ok"), says("Renamed.")]
+    store_session(workspace, "ses_fork", [*fork, user("And add a docstring too"), says("Added.")])
+    examples.refresh(workspace)
+    assert sorted(requests(workspace)) == ["And add a docstring too", "Rename total to sum_ in calc.py"]
+    assert examples.counts(workspace).dropped == {"duplicate": 1}
+
+
+def test_a_fork_made_in_the_middle_of_a_turn_is_recognised_by_its_calls(workspace: Workspace) -> None:
+    request = user("Fix the failing date test")
+    first = calls("read", {"filePath": "dates.py"}, "1: x", call_id="call_a")
+    second = calls("edit", {"filePath": "dates.py"}, "ok", call_id="call_b")
+    store_session(workspace, "ses_fork", [request, *first])
+    store_session(workspace, "ses_origin", [request, *first, *second, says("Fixed.")], created=1_790_000_100_000)
+    examples.refresh(workspace)
+    (kept,) = examples.rows(workspace, examples.ids(workspace))
+    assert kept.session == "ses_origin"
+
+
+def test_equal_call_ids_in_unrelated_sessions_are_no_duplicates(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", [user("List the source files"), *calls("bash", {"command": "ls"}, "a.py")])
+    store_session(workspace, "ses_2", [user("Show me the tests folder"), *calls("bash", {"command": "ls"}, "t.py")])
+    examples.refresh(workspace)
+    assert examples.counts(workspace).total == 2
+
+
+def test_when_the_original_is_undone_its_fork_takes_its_place(workspace: Workspace) -> None:
+    turn = [user("Sort the imports everywhere"), says("Sorted.")]
+    store_session(workspace, "ses_origin", turn)
+    store_session(workspace, "ses_fork", turn)
+    examples.refresh(workspace)
+    undone = [user("Sort the imports everywhere", reverted=True), says("Sorted.", reverted=True)]
+    store_session(workspace, "ses_origin", undone, fingerprint="2")
+    examples.refresh(workspace)
+    (kept,) = examples.rows(workspace, examples.ids(workspace))
+    assert kept.session == "ses_fork"
+
+
+def test_a_second_refresh_has_nothing_to_do(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", [user("Write the changelog entry"), says("Written.")])
+    assert examples.refresh(workspace).sessions == 1
+    assert examples.refresh(workspace).sessions == 0
+
+
+def test_full_text_search_finds_words_and_unfinished_words(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", [user("Write a ring buffer in Rust"), says("Here is `RingBuf`.")])
+    store_session(workspace, "ses_2", [user("Explain the event loop"), says("It polls.")])
+    examples.refresh(workspace)
+    for text, expected in (("ring buf", 1), ("RingBuf", 1), ("event loop", 1), ("nothing here", 0), ('"(*', 2)):
+        assert len(examples.ids(workspace, examples.Filter(text=text))) == expected, text
