@@ -15,7 +15,7 @@ def open_app(workspace: Workspace, *, start: str = "home", mouse: bool = True) -
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadInput("the app needs a terminal", fix="Every step also exists as a command: see `lora-tui --help`.")
-    from lora_tui.tui.app import run
+    from lora_tui.tui.start import run
 
     run(workspace, start=start, mouse=mouse)
 

@@ -1,0 +1,155 @@
+"""The one registry of what keys do. Bindings, hints, help and the person's own keymap all come from it.
+
+An action's id begins with the place it works in: a screen ('sessions.accept'), a widget ('list.down') or 'app' for
+everywhere. A screen's binding wins over the app's: on Sessions the digits are languages, elsewhere they are screens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from textual.binding import Binding, BindingType
+
+from lora_tui.workspace.errors import BadInput
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing a key does. `do` is the Textual action; `hint` puts it in the bottom line."""
+
+    id: str
+    keys: str
+    label: str
+    help: str
+    do: str
+    hint: bool = False
+
+    @property
+    def place(self) -> str:
+        """The screen or widget it works in, or 'app'."""
+        return self.id.partition(".")[0]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.home", "f12", "home", "Go to Home.", "app.go('home')"),
+    Action("app.sessions", "f2,1", "sessions", "Go to Sessions.", "app.go('sessions')"),
+    Action("app.dataset", "f3,2", "dataset", "Go to Dataset.", "app.go('dataset')"),
+    Action("app.train", "f4,3", "train", "Go to Train.", "app.go('train')"),
+    Action("app.monitor", "f5,4", "monitor", "Go to Monitor.", "app.go('monitor')"),
+    Action("app.verify", "f7,6", "verify", "Go to Verify.", "app.go('verify')"),
+    Action("app.help", "question_mark,f1", "help", "Show the keys of this screen.", "app.help", hint=True),
+    Action("app.palette", "ctrl+p,colon", "commands", "Find a command by name.", "app.command_palette"),
+    Action("app.back", "q", "back", "Go back; on Home, leave.", "app.back"),
+    Action("app.quit", "ctrl+q", "quit", "Leave. Runs go on without the app.", "app.quit"),
+    Action("app.suspend", "ctrl+z", "suspend", "Put the app aside; `fg` brings it back.", "app.suspend_process"),
+    Action("list.down", "j,down", "down", "Next row.", "move(1)"),
+    Action("list.up", "k,up", "up", "Previous row.", "move(-1)"),
+    Action("list.first", "g,home", "first", "First row.", "first"),
+    Action("list.last", "G,end", "last", "Last row.", "last"),
+    Action("list.page_down", "pagedown,ctrl+f", "page down", "One page down.", "page(1.0)"),
+    Action("list.page_up", "pageup", "page up", "One page up.", "page(-1.0)"),
+    Action("list.half_down", "ctrl+d", "half down", "Half a page down.", "page(0.5)"),
+    Action("list.half_up", "ctrl+u", "half up", "Half a page up.", "page(-0.5)"),
+    Action("transcript.down", "j,down", "down", "One line down.", "line(1)"),
+    Action("transcript.up", "k,up", "up", "One line up.", "line(-1)"),
+    Action("transcript.first", "g,home", "top", "To the top.", "first"),
+    Action("transcript.last", "G,end", "end", "To the end.", "last"),
+    Action("transcript.page_down", "pagedown,ctrl+f", "page down", "One page down.", "page(1.0)"),
+    Action("transcript.page_up", "pageup,ctrl+b", "page up", "One page up.", "page(-1.0)"),
+    Action("transcript.half_down", "ctrl+d", "half down", "Half a page down.", "page(0.5)"),
+    Action("transcript.half_up", "ctrl+u", "half up", "Half a page up.", "page(-0.5)"),
+    Action("transcript.unfold", "z", "unfold", "Show long outputs whole, or fold them again.", "unfold"),
+    Action("home.next", "enter", "next step", "Go where the next step is.", "next", hint=True),
+    Action("home.ingest", "i", "read history", "Read what your coding agent recorded.", "ingest", hint=True),
+    Action("home.demo", "d", "demo", "Run the whole loop on bundled sessions.", "demo", hint=True),
+    Action("home.refresh", "r", "refresh", "Count again.", "refresh"),
+    Action("sessions.accept", "a", "accept", "Accept this example, go to the next.", "decide('accept')", hint=True),
+    Action("sessions.reject", "x", "reject", "Reject this example, go to the next.", "decide('reject')", hint=True),
+    Action("sessions.skip", "space", "skip", "Skip this example, go to the next.", "decide('skip')"),
+    Action("sessions.undo", "u", "undo", "Take back the last decision; no limit.", "undo", hint=True),
+    *(
+        Action(
+            f"sessions.language{digit}",
+            str(digit),
+            f"language {digit}",
+            f"It is about language {digit} of config.toml; go to the next.",
+            f"language({digit})",
+        )
+        for digit in range(1, 10)
+    ),
+    Action("sessions.flag", "f", "flag", "Flag this example (or unflag it), go to the next.", "flag"),
+    Action("sessions.edit", "e", "edit", "Edit the messages in $EDITOR; the original stays.", "edit"),
+    Action("sessions.read", "enter", "read", "Open or close the conversation.", "read", hint=True),
+    Action("sessions.search", "slash", "search", "Search in all text.", "search", hint=True),
+    Action("sessions.label_filter", "l", "label filter", "Next label filter: unlabelled, accepted, …", "cycle_label"),
+    Action("sessions.language_filter", "L", "language filter", "Choose a language to list.", "choose_language"),
+    Action("sessions.source_filter", "o", "source filter", "Next source.", "cycle_source"),
+    Action("sessions.confidence_filter", "c", "confidence", "Next confidence range.", "cycle_confidence"),
+    Action("sessions.order", "s", "order", "Newest first, or least certain first.", "cycle_order"),
+    Action("sessions.clear", "escape", "clear", "Close the conversation; else clear the filter.", "clear"),
+    Action("sessions.refresh", "r", "refresh", "Apply the filter again.", "refresh"),
+    Action("sessions.scroll_down", "J", "scroll down", "Scroll the conversation down.", "scroll_reader(1)"),
+    Action("sessions.scroll_up", "K", "scroll up", "Scroll the conversation up.", "scroll_reader(-1)"),
+    Action("dialog.close", "escape,q", "close", "Close.", "close", hint=True),
+    Action("dialog.copy", "c", "copy", "Copy the text to the clipboard of your terminal.", "copy"),
+)
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "down": "↓",
+    "up": "↑",
+}
+
+
+def actions(place: str) -> list[Action]:
+    """The actions of one place, in the order of the table."""
+    return [action for action in ACTIONS if action.place == place]
+
+
+def bindings(place: str) -> list[BindingType]:
+    """The bindings of one screen or widget, for its BINDINGS."""
+    return [
+        Binding(
+            action.keys,
+            action.do,
+            action.label,
+            show=False,
+            id=action.id,
+            tooltip=action.help,
+            priority=action.id == "app.quit",
+        )
+        for action in actions(place)
+    ]
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
+    """The action's keys as a person reads them, with the person's own keymap applied."""
+    return [_NAMES.get(key.strip(), key.strip()) for key in keymap.get(action.id, action.keys).split(",")]
+
+
+def checked(keymap: Mapping[str, str]) -> dict[str, str]:
+    """A person's keymap ("sessions.accept" = "a,y"). Raises BadInput for an unknown id or a key given twice."""
+    known = {action.id for action in ACTIONS}
+    for identity, keys in keymap.items():
+        if identity not in known:
+            place = identity.partition(".")[0]
+            near = ", ".join(action.id for action in actions(place)) or "see the help screen (?)"
+            raise BadInput(f"keymap: there is no action {identity!r}", where="config.toml", fix=f"Known: {near}.")
+        if not all(key.strip() for key in keys.split(",")):
+            raise BadInput(f"keymap: {identity} has an empty key", where="config.toml", fix='Write them as "a,ctrl+r".')
+    taken: dict[tuple[str, str], str] = {}
+    for action in ACTIONS:
+        for key in keys_of(action, keymap):
+            other = taken.setdefault((action.place, key), action.id)
+            if other != action.id and (action.id in keymap or other in keymap):
+                raise BadInput(
+                    f"keymap: {key!r} is given to both {other} and {action.id}",
+                    where="config.toml",
+                    fix="Give one of them another key.",
+                )
+    return dict(keymap)

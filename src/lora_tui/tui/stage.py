@@ -1,0 +1,46 @@
+"""What every full screen shares: the top line with the screens, the bottom line with the keys, the size classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from lora_tui.tui.widgets.header_line import HeaderLine
+from lora_tui.tui.widgets.hint_line import HintLine
+from lora_tui.tui.widgets.too_small import TooSmall
+
+if TYPE_CHECKING:
+    from lora_tui.tui.app import LoraTuiApp
+
+
+class Stage(Screen[None]):
+    """Base of the full screens. A subclass names itself, yields its widgets from `body`, and owns state and workers.
+
+    Workers: `@work(thread=True, exit_on_error=False, …)`; they touch no widget and post messages, and the app shows
+    their errors. Timers belong between `on_screen_resume` and `on_screen_suspend`: a hidden screen sends nothing.
+    Size classes: `-narrow` below 110 columns, `-wide` from there.
+    """
+
+    NAME: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-tall")]
+
+    @property
+    def shell(self) -> LoraTuiApp:
+        """The app, with its workspace, config, keymap and clock."""
+        return cast("LoraTuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Top line, body, bottom line."""
+        yield HeaderLine(self.NAME)
+        with Vertical(id="body"):
+            yield from self.body()
+        yield HintLine(self.NAME, self.shell.keymap)
+        yield TooSmall()
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
