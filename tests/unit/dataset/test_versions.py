@@ -1,0 +1,127 @@
+"""Immutable dataset versions from accepted examples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_tui.curation import examples, labels
+from lora_tui.dataset import versions
+from lora_tui.dataset.split import roots, split
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.layout import Workspace
+from stories import calls, says, store_session, user
+
+
+@pytest.fixture
+def accepted(workspace: Workspace) -> Workspace:
+    for number in range(12):
+        edit = calls("edit", {"filePath": f"src/m{number}.rs"}, "ok", call_id=f"call_{number}")
+        store_session(workspace, f"ses_{number}", [user(f"Improve the module number {number}"), *edit, says("Done.")])
+    store_session(workspace, "ses_py", [user("Write a Python helper"), says("```python\nx = 1\n```")])
+    examples.refresh(workspace)
+    labels.decide(workspace, list(examples.ids(workspace)), "accept", author="ana")
+    labels.decide(workspace, [3], "reject", author="ana")
+    return workspace
+
+
+def rows(folder: Path, name: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_a_version_holds_the_accepted_examples_of_its_languages_and_lists_the_others(accepted: Workspace) -> None:
+    built = versions.build(accepted, "rust", languages=["rust"])
+    assert built.label == "rust@1"
+    assert sum(built.manifest.rows.values()) == 11
+    assert built.manifest.left_out == {"label: reject": 1, "language: python": 1}
+    assert {row["reason"] for row in rows(built.folder, "rejected")} == {"label: reject", "language: python"}
+    message = rows(built.folder, "train")[0]["messages"][1]
+    assert message["role"] == "assistant"
+    assert json.loads(message["tool_calls"][0]["function"]["arguments"])["filePath"].endswith(".rs")
+
+
+def test_the_same_input_and_seed_give_the_same_bytes_in_the_next_version(accepted: Workspace) -> None:
+    first = versions.build(accepted, "rust", languages=["rust"], seed=7)
+    second = versions.build(accepted, "rust", languages=["rust"], seed=7)
+    assert (second.manifest.version, second.manifest.hash) == (2, first.manifest.hash)
+    assert versions.build(accepted, "rust", languages=["rust"], seed=8).manifest.hash != first.manifest.hash
+    assert versions.find(accepted, "rust").label == "rust@3"
+    assert versions.find(accepted, "rust@1").manifest.hash == first.manifest.hash
+
+
+def test_an_edited_answer_is_what_the_dataset_holds(accepted: Workspace) -> None:
+    original = examples.example(accepted, 1).messages
+    better = type(original[-1])(role="assistant", content="Done properly.")
+    labels.edit(accepted, 1, [*original[:-1], better], author="ana")
+    built = versions.build(accepted, "rust", languages=["rust"])
+    texts = [(built.folder / f"{name}.jsonl").read_text() for name in ("train", "validation", "test")]
+    assert "Done properly." in "".join(texts)
+
+
+def test_a_changed_file_is_noticed(accepted: Workspace) -> None:
+    built = versions.build(accepted, "rust", languages=["rust"])
+    assert versions.damaged_files(built) == []
+    with (built.folder / "train.jsonl").open("a") as file:
+        file.write("{}\n")
+    assert versions.damaged_files(built) == ["train.jsonl"]
+
+
+def test_a_build_that_breaks_off_leaves_no_half_version(accepted: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(versions, "_sha256", broken)
+    with pytest.raises(OSError, match="the disk is gone"):
+        versions.build(accepted, "rust")
+    assert list(accepted.datasets.rglob("*.jsonl")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("Rust!", {}, "cannot name a dataset"),
+        ("rust", {"shares": (80, 10, 20)}, "does not add up to 100"),
+        ("swift", {"languages": ["swift"]}, "no accepted example of swift"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_words(
+    accepted: Workspace, name: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        versions.build(accepted, name, **options)  # type: ignore[arg-type]
+    with pytest.raises(LoraTuiError):
+        versions.find(accepted, name)
+
+
+@given(
+    st.lists(st.sampled_from([f"g{n}" for n in range(15)]), min_size=1, max_size=60),
+    st.integers(),
+    st.sampled_from([(80, 10, 10), (100, 0, 0), (50, 25, 25), (90, 10, 0)]),
+)
+def test_no_session_straddles_two_splits_and_train_is_never_empty(
+    groups: list[str], seed: int, shares: tuple[int, int, int]
+) -> None:
+    placed = split(groups, shares, seed)
+    where: dict[str, set[str]] = {}
+    for group, name in zip(groups, placed, strict=True):
+        where.setdefault(group, set()).add(name)
+    assert all(len(names) == 1 for names in where.values())
+    assert "train" in placed
+    assert all(shares[("train", "validation", "test").index(name)] for name in placed)
+    assert split(groups, shares, seed) == placed
+
+
+def test_forty_examples_of_a_dozen_sessions_give_all_three_splits() -> None:
+    groups = [f"ses_{number % 12}" for number in range(40)]
+    placed = split(groups, (80, 10, 10), 42)
+    assert 2 <= placed.count("validation") <= 8
+    assert 2 <= placed.count("test") <= 8
+
+
+def test_a_subagents_session_goes_with_the_one_that_called_it() -> None:
+    assert roots({"child": "parent", "grandchild": "child"}) == {"child": "parent", "grandchild": "parent"}
+    assert set(roots({"a": "b", "b": "a"})) == {"a", "b"}

@@ -1,0 +1,114 @@
+"""The journal: several writers, crashes, and a run's state derived from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.job import TinyBase
+from lora_tui.jobs.journal import Checkpoint, Finished, Journal, JournalReader, Metrics, Started, Stopped
+from lora_tui.jobs.view import RunView
+from lora_tui.workspace.layout import Workspace
+
+
+def metrics(step: int, loss: float = 1.0) -> Metrics:
+    return Metrics(step=step, epoch=step / 10, loss=loss, learning_rate=1e-4, step_seconds=2.0)
+
+
+def test_a_reader_gets_each_event_once_and_waits_for_the_end_of_a_half_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal, reader = Journal(path), JournalReader(path)
+    journal.write(metrics(1))
+    assert [event.step for event in reader.read()] == [1]
+    assert reader.read() == []
+    line = b'{"type":"checkpoint","time":1.0,"step":2,"path":"c"}\n'
+    with path.open("ab") as file:
+        file.write(line[:20])
+        file.flush()
+        assert reader.read() == []
+        file.write(line[20:])
+    assert reader.read() == [Checkpoint(time=1.0, step=2, path="c")]
+
+
+def test_a_crash_in_the_middle_of_a_line_costs_only_that_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    Journal(path).write(metrics(1))
+    with path.open("ab") as file:
+        file.write(b'{"type":"metrics","st')
+    Journal(path).write(metrics(3))
+    reader = JournalReader(path)
+    assert [event.step for event in reader.read()] == [1, 3]
+    assert reader.unreadable == 1
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_garbage_between_events_is_skipped_and_counted(tmp_path_factory: object, garbage: list[bytes]) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"  # type: ignore[attr-defined]
+    with path.open("wb") as file:
+        for junk in garbage:
+            file.write(junk.replace(b"\n", b" ") + b"\n")
+    Journal(path).write(metrics(7))
+    assert JournalReader(path).read()[-1].step == 7
+
+
+def test_several_processes_writing_at_once_never_mix_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    code = (
+        "import sys; from pathlib import Path; from lora_tui.jobs.journal import Journal, Warned\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for number in range(200): journal.write(Warned(message=sys.argv[2] * 500))"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(path), letter]) for letter in "abc"]
+    assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+    reader = JournalReader(path)
+    events = reader.read()
+    assert (len(events), reader.unreadable) == (600, 0)
+    assert all(len(set(event.message)) == 1 for event in events)
+
+
+def test_steps_made_again_after_a_resume_are_counted_once(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    journal = Journal(run.journal)
+    journal.write(Started(pid=1, host="h", total_steps=4))
+    for step in (1, 2, 3):
+        journal.write(metrics(step, loss=9.0))
+    journal.write(Started(pid=2, host="h", total_steps=4, resumed_from=1))
+    for step in (2, 3, 4):
+        journal.write(metrics(step, loss=2.0))
+    journal.write(Finished(steps=4, loss=2.0))
+    view = RunView.of(run)
+    assert [(item.step, item.loss) for item in view.metrics] == [(1, 9.0), (2, 2.0), (3, 2.0), (4, 2.0)]
+    assert view.state == "finished"
+
+
+def test_a_runs_state_follows_its_journal_and_its_process(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    assert RunView.of(run).state == "new"
+    supervisor._remember(run.folder, os.getpid())
+    Journal(run.journal).write(Started(pid=os.getpid(), host="h", total_steps=10))
+    for step in range(1, 6):
+        Journal(run.journal).write(metrics(step))
+    view = RunView.of(run)
+    assert (view.state, view.eta_seconds) == ("running", 10.0)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    supervisor._remember(run.folder, gone.pid)
+    (run.folder / "stderr.log").write_text("Traceback\nMemoryError: no room\n")
+    view.refresh()
+    assert view.state == "failed"
+    assert "MemoryError: no room" in view.failure
+    Journal(run.journal).write(Stopped(step=5, checkpoint="checkpoints/checkpoint-5"))
+    view.refresh()
+    assert view.state == "stopped"
+
+
+def test_runs_are_found_by_a_beginning_of_their_id(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    assert supervisor.find(workspace, run.id[:10]).id == run.id
+    assert supervisor.find(workspace, "latest").id == run.id
