@@ -1,0 +1,136 @@
+"""A conversation to read, laid out as far as it is scrolled. One Markdown widget per turn would cost seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from lora_tui.sources.model import Message
+from lora_tui.tui.keymap import bindings
+from lora_tui.tui.widgets.conversation_lines import Line, conversation
+
+_AHEAD = 60  # lines laid out beyond the window
+
+
+class Transcript(ScrollView, can_focus=True):
+    """Shows messages of sources.model; scrolled by keys. Foreign text is shown, never obeyed."""
+
+    PLACE = "transcript"
+    BINDINGS = bindings("transcript")
+    _TONES = (
+        *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad"),
+        *("code-keyword", "code-string", "code-number", "code-name"),
+    )
+    COMPONENT_CLASSES = {f"transcript--{tone}" for tone in _TONES}
+    DEFAULT_CSS = """
+    Transcript {
+        background: $background;
+        overflow-x: hidden;
+        overflow-y: auto;
+        padding: 0 1;
+        & .transcript--muted { color: $muted; text-style: $muted-style; }
+        & .transcript--aside { color: $muted; text-style: italic; }
+        & .transcript--undone { color: $muted; text-style: strike; }
+        & .transcript--you { color: $accent; text-style: bold; }
+        & .transcript--agent { color: $primary; text-style: bold; }
+        & .transcript--tool { color: $secondary; text-style: bold; }
+        & .transcript--output { color: $muted; text-style: $muted-style; }
+        & .transcript--heading { text-style: bold; }
+        & .transcript--good { color: $success; }
+        & .transcript--bad { color: $error; }
+        & .transcript--code-keyword { color: $code-keyword; }
+        & .transcript--code-string { color: $code-string; }
+        & .transcript--code-number { color: $code-number; }
+        & .transcript--code-name { color: $code-name; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._make: Callable[[int, bool], Iterator[Line]] = lambda width, folded: iter(())
+        self._rest: Iterator[Line] | None = None
+        self._lines: list[Line] = []
+        self._folded = True
+
+    def show(self, messages: Sequence[Message], before: Sequence[Line] = ()) -> None:
+        """Show a conversation from its beginning, under some lines of our own."""
+        self.show_lines(lambda width, folded: _after(before, conversation(messages, width, folded=folded)))
+
+    def show_lines(self, make: Callable[[int, bool], Iterator[Line]]) -> None:
+        """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""
+        self._make = make
+        self._folded = True
+        self._start_over()
+        self.scroll_to(y=0, animate=False, force=True, immediate=True)
+
+    def _start_over(self) -> None:
+        self._lines = []
+        self._rest = self._make(max(20, self.scrollable_content_region.width - 1), self._folded)
+        self._lay_out(self.scroll_offset.y)
+        self.refresh()
+
+    def _lay_out(self, top: int) -> None:
+        """Have the lines for a window that begins at `top`, and some more."""
+        wanted = top + self.scrollable_content_region.height + _AHEAD
+        while self._rest is not None and len(self._lines) < wanted:
+            line = next(self._rest, None)
+            if line is None:
+                self._rest = None
+            else:
+                self._lines.append(line)
+        if self.virtual_size.height != len(self._lines):
+            self.virtual_size = Size(0, len(self._lines))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap for the new width."""
+        self._start_over()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Lay out what comes into sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._lay_out(int(new_value))
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the window."""
+        index, width = y + self.scroll_offset.y, self.size.width
+        base = self.rich_style
+        if index >= len(self._lines):
+            return Strip.blank(width, base)
+        segments = [
+            Segment(text, self.get_component_rich_style(f"transcript--{tone}") if tone else base)
+            for text, tone in self._lines[index]
+        ]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def action_line(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+
+    def action_page(self, pages: float) -> None:
+        """Scroll by pages of the window."""
+        step = int(pages * max(2, self.scrollable_content_region.height - 2))
+        self.scroll_to(y=self.scroll_offset.y + step, animate=False)
+
+    def action_first(self) -> None:
+        """To the top."""
+        self.scroll_to(y=0, animate=False)
+
+    def action_last(self) -> None:
+        """To the end; the whole conversation is laid out for it."""
+        self._lay_out(1 << 40)
+        self.scroll_to(y=len(self._lines), animate=False)
+
+    def action_unfold(self) -> None:
+        """Show long outputs whole, or fold them again."""
+        self._folded = not self._folded
+        self._start_over()
+
+
+def _after(before: Sequence[Line], rest: Iterator[Line]) -> Iterator[Line]:
+    yield from before
+    yield from rest
