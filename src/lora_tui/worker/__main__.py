@@ -97,8 +97,8 @@ def _failure(error: Exception) -> journal.Failed:
             reason=f"the engine is not installed: {error.name} is missing",
             fix="Install the engine: pip install 'lora-tui[train]'",
         )
-    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
-    where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last[0] else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     text = str(error).strip().splitlines()
     reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     return journal.Failed(reason=reason, where=where, fix="The whole story is in stderr.log of the run.")

@@ -27,7 +27,6 @@ def stop_ids(model: Any, tokenizer: Any) -> set[int]:
     return {int(item) for item in ids if item is not None}
 
 
-@torch.inference_mode()
 def stream(
     model: Any,
     tokenizer: Any,
@@ -53,7 +52,8 @@ def stream(
     written: list[int] = []
     said = ""
     while len(written) < max_tokens:
-        output = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        with torch.inference_mode():  # per step: a generator must not leave the mode on between its pieces
+            output = model(input_ids=ids, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         scores = output.logits[0, -1].float()
         if temperature > 0:

@@ -105,7 +105,7 @@ def render(tokenizer: Any, row: Row) -> tuple[str, list[tuple[int, int]]]:
         after = whole if index + 1 == len(messages) else text_of(index + 1)
         if not (after.startswith(before) and whole.startswith(after)):
             raise BadInput(
-                f"the base's chat template changes earlier turns, so message {index + 1} has no fixed place in the text",
+                f"the base's chat template changes earlier turns, so message {index + 1} has no fixed place",
                 where=f"row {row.id}",
                 fix="Leave this row out, or use a base whose template only appends.",
             )

@@ -22,10 +22,11 @@ from lora_tui.worker.tiny_tokenizer import PAD, make_tokenizer
 from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput
 
-VOCABULARY = 3072
+VOCABULARY = 2048
 CONTEXT = 2048
-STEPS = 200
+STEPS = 220
 BATCH = 32
+CHUNK_LINES = 8  # plain texts are read in overlapping pieces of so many lines
 LEARNING_RATE = 2e-3
 WARMUP = 20
 SEED = 0
@@ -42,7 +43,7 @@ def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopReque
     conversations, texts = load_chats(folder / job.chats)
     tokenizer = make_tokenizer(_reading(conversations, texts), VOCABULARY, CONTEXT)
     rendered = [str(tokenizer.apply_chat_template(messages, tokenize=False)) for messages in conversations]
-    rows = tokenizer([*rendered, *(text + PAD for text in texts)], truncation=True, max_length=256)["input_ids"]
+    rows = tokenizer([*rendered, *_pieces(texts)], truncation=True, max_length=256)["input_ids"]
     torch.manual_seed(SEED)
     model = Qwen2ForCausalLM(_shape(tokenizer))
     loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, stop)
@@ -57,6 +58,15 @@ def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopReque
 
 def _reading(conversations: list[list[dict[str, str]]], texts: list[str]) -> list[str]:
     return [message["content"] for messages in conversations for message in messages] + texts * 3
+
+
+def _pieces(texts: list[str]) -> list[str]:
+    """Overlapping pieces of the plain texts."""
+    pieces: list[str] = []
+    for text in texts:
+        lines = text.splitlines(keepends=True)
+        pieces += ["".join(lines[at : at + CHUNK_LINES]) for at in range(0, max(1, len(lines) - 3), 2)]
+    return [piece + PAD for piece in pieces]
 
 
 def _shape(tokenizer: PreTrainedTokenizerFast) -> Qwen2Config:
