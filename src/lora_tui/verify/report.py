@@ -49,13 +49,18 @@ def make(identity: str, suite: Suite, names: tuple[str, str], answers: dict[tupl
         Outcome(case.description, case.prompt, answers[number, "baseline"], answers[number, "tuned"])
         for number, case in enumerate(suite.cases)
     ]
+    result = paired([passed(item.baseline) for item in outcomes], [passed(item.tuned) for item in outcomes])
+    errors = [answer.error for item in outcomes for answer in (item.baseline, item.tuned) if answer.error]
+    if errors:  # a fault of a server says nothing about a model
+        verdict = f"No verdict: {len(errors)} answers could not be had ({errors[0]})."
+        result = msgspec.structs.replace(result, verdict=verdict)
     return Report(
         id=identity,
         suite=suite.name,
         baseline=names[0],
         tuned=names[1],
         created=time.time(),
-        result=paired([passed(item.baseline) for item in outcomes], [passed(item.tuned) for item in outcomes]),
+        result=result,
         outcomes=outcomes,
     )
 

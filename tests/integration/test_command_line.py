@@ -1,0 +1,118 @@
+"""The command line as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lora_tui.curation import examples
+from lora_tui.workspace.layout import Workspace
+from stories import calls, says, store_session, user
+
+
+def lora(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def document(workspace: Workspace, *arguments: str) -> object:
+    done = lora(workspace, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def filled(workspace: Workspace) -> Workspace:
+    for number in range(4):
+        edit = calls("edit", {"filePath": f"src/m{number}.rs"}, "ok", call_id=f"call_{number}")
+        store_session(workspace, f"ses_{number}", [user(f"Improve the module number {number}"), *edit, says("Done.")])
+    examples.refresh(workspace)
+    return workspace
+
+
+def test_from_labels_to_a_dataset_without_the_app(filled: Workspace) -> None:
+    listed = document(filled, "examples", "list", "--language", "rust")
+    assert [row["language"] for row in listed["examples"]] == ["rust"] * 4
+    shown = document(filled, "examples", "show", "1")
+    assert shown["evidence"][0]["detail"] == "1 edit of .rs"
+    assert shown["messages"][0] == {"role": "user", "content": "Improve the module number 0"}
+    assert document(filled, "label", "1", "--reject", "--by", "ana")["ids"] == [1]
+    document(filled, "label", "--all-matching", "language=rust decision=unlabelled", "--accept", "--by", "ana")
+    assert document(filled, "dataset", "build", "rust", "--language", "rust")["label"] == "rust@1"
+    assert document(filled, "dataset", "show", "rust")["damaged"] == []
+    assert document(filled, "label", "--undo", "--by", "ana")["ids"] == [2, 3, 4]
+
+
+def test_every_list_prints_one_json_document_on_an_empty_workspace(workspace: Workspace) -> None:
+    for command in ("sessions", "examples", "dataset", "profiles", "runs", "adapters", "reports"):
+        document(workspace, command, "list")
+    document(workspace, "paths")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["examples", "show", "77"], "error: there is no example 77"),
+        (["label", "1"], "error: say what to decide"),
+        (["label", "--accept"], "error: say which examples"),
+        (["label", "--all-matching", "colour=red", "--accept"], "error: unknown filter 'colour'"),
+        (["dataset", "show", "nothing"], "error: there is no dataset 'nothing'"),
+        (["dataset", "build", "x", "--split", "a/b"], "error: the split 'a/b' cannot be read"),
+        (["train", "tiny", "--dataset", "nothing"], "error: there is no dataset 'nothing'"),
+        (["runs", "show", "nothing"], "error: there is no run 'nothing'"),
+        (["adapters", "show", "nothing"], "error: there is no adapter 'nothing'"),
+        (["verify", "nothing", "--baseline", "base:x", "--tuned", "base:y"], "error: there is no suite 'nothing'"),
+        (["verify", "tiny", "--baseline", "ask:x", "--tuned", "base:y"], "error: 'ask:x' is no endpoint"),
+        (["profiles", "show", "nothing"], "error: there is no profile 'nothing'"),
+        (["app"], "error: the app needs a terminal"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_exit_code_2(workspace: Workspace, arguments: list[str], first: str) -> None:
+    done = lora(workspace, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert lines[0].startswith(first)
+    assert len(lines) <= 2, done.stderr
+
+
+def test_an_unknown_option_is_refused_and_exit_code_2(workspace: Workspace) -> None:
+    assert lora(workspace, "examples", "list", "--langauge", "rust").returncode == 2
+
+
+def test_a_reader_that_goes_away_is_no_error(filled: Workspace) -> None:
+    command = f"{sys.executable} -m lora_tui --workspace {filled.root} examples list | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_workspace_comes_from_the_environment_too(filled: Workspace, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lora_tui", "paths", "--json"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LORA_TUI_WORKSPACE": str(tmp_path / "elsewhere")},
+        check=True,
+    )
+    assert json.loads(done.stdout)["workspace"] == str(tmp_path / "elsewhere")
+
+
+def test_completion_knows_the_commands(workspace: Workspace) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lora_tui"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"_LORA_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "lora-tui ad", "COMP_CWORD": "1"},
+        check=False,
+    )
+    assert "plain,adapters" in done.stdout

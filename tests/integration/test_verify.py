@@ -1,0 +1,103 @@
+"""Verification as its own process, against real servers on loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fakes.chat_server import CUT, REFUSE, chat_server
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.journal import Answer, AnswerDelta
+from lora_tui.jobs.view import RunView
+from lora_tui.verify import report, run
+from lora_tui.workspace.layout import Workspace
+
+SUITE = """\
+description: two prompts
+tests:
+  - vars: {prompt: "Add the numbers"}
+    assert: [{type: contains, value: sum}]
+  - vars: {prompt: "Reverse the list"}
+    assert: [{type: contains, value: rev}, {type: not-contains, value: sorry}]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> str:
+    path = tmp_path / "two.yaml"
+    path.write_text(SUITE)
+    return str(path)
+
+
+def verify(workspace: Workspace, suite: str, url: str) -> RunView:
+    started = run.create(workspace, suite, f"openai:{url}#base", f"openai:{url}#tuned")
+    supervisor.start(started)
+    assert supervisor.wait(started, 60)
+    return RunView.of(started)
+
+
+def test_both_sides_are_asked_and_the_report_compares_them_prompt_by_prompt(workspace: Workspace, suite: str) -> None:
+    def answer(model: str, prompt: str) -> str:
+        return {"base": "sorry no idea", "tuned": f"use sum or rev for {prompt}"}[model]
+
+    with chat_server(answer) as (url, seen):
+        view = verify(workspace, suite, url)
+    assert view.state == "finished", view.failure
+    assert len(seen) == 4
+    assert all(request["temperature"] == 0 for request in seen)
+    made = report.load(workspace.reports / view.run.id)
+    assert (made.result.baseline_passed, made.result.tuned_passed, made.result.gained) == (0, 2, 2)
+    assert made.result.verdict.startswith("Too few prompts")
+    text = (workspace.reports / view.run.id / "report.md").read_text()
+    assert "✗ contains 'sum'" in text
+    assert "✓ contains 'sum'" in text
+    assert len((workspace.reports / view.run.id / "answers.jsonl").read_text().splitlines()) == 4
+    assert [item.id for item in report.reports(workspace)] == [view.run.id]
+
+
+def test_the_answers_stream_into_the_journal(workspace: Workspace, suite: str) -> None:
+    with chat_server(lambda model, prompt: "one two three sum rev", pause=0.15) as (url, _):
+        view = verify(workspace, suite, url)
+    events = [json.loads(line) for line in view.run.journal.read_text().splitlines()]
+    kinds = [event["type"] for event in events]
+    assert kinds.count("answer") == 4
+    assert AnswerDelta.__struct_config__.tag in kinds
+    assert view.partial == {}
+    answer = view.answers[0, "tuned"]
+    assert isinstance(answer, Answer)
+    assert 0 < answer.first_token_seconds <= answer.seconds
+
+
+@pytest.mark.parametrize(("fault", "message"), [(REFUSE, "503"), (f"use sum {CUT} rev", "broke off|does not answer")])
+def test_a_servers_fault_is_an_error_of_that_answer_and_never_a_pass(
+    workspace: Workspace, suite: str, fault: str, message: str
+) -> None:
+    with chat_server(lambda model, prompt: fault if model == "tuned" else "sum rev") as (url, _):
+        view = verify(workspace, suite, url)
+    made = report.load(workspace.reports / view.run.id)
+    assert made.result.tuned_passed == 0
+    assert made.result.verdict.startswith("No verdict: 2 answers could not be had")
+    for outcome in made.outcomes:
+        assert re.search(message, outcome.tuned.error)
+
+
+def test_started_again_it_asks_only_what_is_missing(workspace: Workspace, suite: str) -> None:
+    with chat_server(lambda model, prompt: "sum rev") as (url, seen):
+        view = verify(workspace, suite, url)
+        (workspace.reports / view.run.id / "report.json").unlink()
+        supervisor.start(view.run)
+        assert supervisor.wait(view.run, 60)
+        assert len(seen) == 4
+    assert (workspace.reports / view.run.id / "report.json").is_file()
+
+
+def test_a_server_that_is_not_there_leaves_a_report_full_of_errors_not_of_passes(
+    workspace: Workspace, suite: str
+) -> None:
+    view = verify(workspace, suite, "http://127.0.0.1:9")
+    made = report.load(workspace.reports / view.run.id)
+    assert made.result.tuned_passed == made.result.baseline_passed == 0
+    assert "does not answer" in made.outcomes[0].baseline.error
