@@ -1,0 +1,46 @@
+"""One of several, by arrow keys or typing nothing more than enter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from lora_tui.tui.safe_text import plain
+from lora_tui.tui.screens.dialogs.dialog import Dialog
+
+
+class ChooseDialog(Dialog[str]):
+    """Results in the value that was chosen, None when closed."""
+
+    BINDINGS = [
+        Binding("j", "app.simulate_key('down')", show=False),
+        Binding("k", "app.simulate_key('up')", show=False),
+    ]
+    DEFAULT_CSS = """
+    ChooseDialog OptionList { border: round $primary; background: $surface; }
+    """
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]], now: str = "") -> None:
+        """`choices` are (value, text); `now` is the value that holds."""
+        super().__init__()
+        self._title = title
+        self._choices = choices
+        self._now = now
+
+    def compose(self) -> ComposeResult:
+        """The list with the present choice highlighted."""
+        options = OptionList(*(Option(Content(plain(text))) for _, text in self._choices), classes="dialog")
+        options.border_title = self._title
+        options.border_subtitle = "enter choose · esc close"
+        yield options
+        values = [value for value, _ in self._choices]
+        options.highlighted = values.index(self._now) if self._now in values else 0
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
+        """Done."""
+        self.dismiss(self._choices[message.option_index][0])

@@ -1,0 +1,77 @@
+"""Why the machine says what language it is: the three heaviest pieces of evidence."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+from lora_tui.curation.examples import Example
+from lora_tui.tui.safe_text import fit, one_line
+from lora_tui.tui.widgets.conversation_lines import Line
+
+_MOST = 3
+
+
+def evidence_lines(example: Example) -> list[Line]:
+    """What stands above a conversation: title and place, the verdict, its evidence."""
+    row, verdict = example.row, example.verdict
+    title = one_line(row.title) or "untitled"
+    about = " · ".join(
+        one_line(part) for part in (row.source, row.model.partition("/")[2] or row.model, row.directory) if part
+    )
+    lines: list[Line] = [[(title, "heading")], [(about, "muted")]]
+    lines.append([(_verdict(example), "tool")])
+    lines.extend(
+        [(f"+{piece.weight:g} ".rjust(7), "good"), (f"{piece.language}: {one_line(piece.detail)}", "")]
+        for piece in verdict.evidence[:_MOST]
+    )
+    if not verdict.evidence:
+        lines.append([("  nothing in it points to a language", "muted")])
+    return [*lines, []]
+
+
+def _verdict(example: Example) -> str:
+    row, verdict = example.row, example.verdict
+    shares = ", ".join(f"{language} {share:.0%}" for language, share in list(verdict.shares.items())[:3])
+    machine = f"{verdict.language} {verdict.confidence:.2f}" + ("" if verdict.sure else ", not sure")
+    own = f" · you said {row.language}" if row.language != row.machine_language else ""
+    several = f" ({shares})" if len(verdict.shares) > 1 else ""
+    return f"{machine}{several}{own}"
+
+
+class EvidenceLine(Widget):
+    """The evidence in one line, for a narrow terminal."""
+
+    COMPONENT_CLASSES = {"evidence--language"}
+    DEFAULT_CSS = """
+    EvidenceLine {
+        height: 1; color: $muted; text-style: $muted-style;
+        & .evidence--language { color: $secondary; text-style: bold; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._language = self._text = ""
+
+    def show(self, example: Example | None) -> None:
+        """The evidence of this example; nothing for None."""
+        language = text = ""
+        if example is not None:
+            language = example.verdict.language
+            pieces = example.verdict.evidence[:_MOST]
+            text = "  ".join(f"+{piece.weight:g} {one_line(piece.detail)}" for piece in pieces)
+            text = text or "nothing in it points to a language"
+        if (language, text) != (self._language, self._text):
+            self._language, self._text = language, text
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line."""
+        if not self._language:
+            return Content("")
+        head = f" {self._language}  "
+        return Content.assemble(
+            Content.styled(head, self.get_visual_style("evidence--language")),
+            Content(fit(self._text, max(0, self.size.width - len(head)))),
+        )

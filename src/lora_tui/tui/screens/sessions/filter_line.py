@@ -1,0 +1,76 @@
+"""The line above the list: the filter with its keys, and where the cursor stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.content import Content
+from textual.widget import Widget
+
+from lora_tui.tui.keymap import ACTIONS, keys_of
+from lora_tui.tui.safe_text import fit, one_line
+from lora_tui.tui.screens.sessions.filters import View
+
+
+class FilterLine(Widget):
+    """Shows a View."""
+
+    COMPONENT_CLASSES = {"filter-line--key", "filter-line--on"}
+    DEFAULT_CSS = """
+    FilterLine {
+        height: 1; width: 1fr; color: $muted; text-style: $muted-style;
+        & .filter-line--key { color: $primary; text-style: none; }
+        & .filter-line--on { color: $accent; text-style: bold; }
+    }
+    """
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._keys = {action.id: keys_of(action, keymap)[0] for action in ACTIONS}
+        self._view = View()
+
+    def show(self, view: View) -> None:
+        """Show another filter."""
+        self._view = view
+        self.refresh()
+
+    def render(self) -> Content:
+        """Key and value of each facet; a search and an order where they are set."""
+        key, on = self.get_visual_style("filter-line--key"), self.get_visual_style("filter-line--on")
+        parts: list[Content] = [Content(" ")]
+        words = self._view.words()
+        if self._view.filter.text:
+            words.insert(0, ("sessions.search", f"“{one_line(self._view.filter.text)}”", True))
+        if self._view.order == "uncertain":
+            words.append(("sessions.order", "least certain first", True))
+        for action, value, narrows in words:
+            parts += [
+                Content.styled(self._keys[action], key),
+                Content(" "),
+                Content.styled(value, on) if narrows else Content(value),
+                Content("  "),
+            ]
+        return Content.assemble(*parts)
+
+
+class Position(Widget):
+    """`12 of 1,284`, right-aligned."""
+
+    DEFAULT_CSS = """
+    Position { height: 1; width: 20; color: $muted; text-style: $muted-style; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+
+    def show(self, index: int, total: int) -> None:
+        """The cursor is on row `index` of `total`."""
+        text = f"{index + 1:,} of {total:,}" if total else "nothing found"
+        if text != self._text:
+            self._text = text
+            self.refresh()
+
+    def render(self) -> Content:
+        """The text."""
+        return Content(fit(self._text, self.size.width - 1, right=True))
