@@ -143,10 +143,10 @@ class Classifier:
                 self._path("edited", path)
 
     def _command(self, command: str) -> None:
-        for language, pattern in self._rules.commands:
-            found = pattern.search(command + " ")
+        for rule in self._rules.commands:
+            found = rule.find(command + " ")
             if found:
-                self._count("command", language, _short(command[found.start() :].lstrip(" ;&|(\n")))
+                self._count("command", rule.language, _short(command[found.start() :].lstrip(" ;&|(\n")))
         for path in _PATH.findall(command):
             self._path("read", path)
 
@@ -158,11 +158,11 @@ class Classifier:
 
     def _output(self, text: str) -> None:
         seen, most = self._counts["output"], self._rules.table.weights["output"].most
-        for language, needs, pattern in self._rules.outputs:
-            if seen[language] < most and any(literal in text for literal in needs):
-                found = pattern.search(text)
+        for rule in self._rules.outputs:
+            if seen[rule.language] < most:
+                found = rule.find(text)
                 if found:
-                    self._count("output", language, _short(_line_around(text, found)))
+                    self._count("output", rule.language, _short(_line_around(text, found)))
 
     def _settle_either(self) -> None:
         """Give what fits JavaScript and TypeScript to the one whose files were touched more."""

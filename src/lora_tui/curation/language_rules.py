@@ -40,10 +40,11 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()  # of [either]: which ones it may mean
     named: str = ""
     command: str = ""
+    command_needs: tuple[str, ...] = ()
     command_yes: tuple[str, ...] = ()
     command_no: tuple[str, ...] = ()
     output: str = ""
-    needs: tuple[str, ...] = ()
+    output_needs: tuple[str, ...] = ()
     output_yes: tuple[str, ...] = ()
     output_no: tuple[str, ...] = ()
 
@@ -58,12 +59,19 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     either: Language
 
 
-class OutputRule(NamedTuple):
-    """What a language's tools print: search `pattern` where one of `needs` occurs."""
+class Search(NamedTuple):
+    """What shows a language in a text: search `pattern`, but only where one of the literals `needs` occurs."""
 
     language: str
     needs: tuple[str, ...]
     pattern: re.Pattern[str]
+
+    def find(self, text: str) -> re.Match[str] | None:
+        """The first match, if any."""
+        for literal in self.needs:
+            if literal in text:
+                return self.pattern.search(text)
+        return None
 
 
 class Rules(NamedTuple):
@@ -74,8 +82,8 @@ class Rules(NamedTuple):
     by_name: dict[str, str]
     by_fence: dict[str, str]
     named: list[tuple[str, re.Pattern[str]]]
-    commands: list[tuple[str, re.Pattern[str]]]
-    outputs: list[OutputRule]
+    commands: list[Search]
+    outputs: list[Search]
 
 
 @cache
@@ -89,8 +97,8 @@ def rules() -> Rules:
         by_name={file: name for name, row in table.language.items() for file in row.names},
         by_fence={tag: name for name, row in table.language.items() for tag in row.fences},
         named=[(name, re.compile(row.named)) for name, row in named if row.named],
-        commands=[(name, re.compile(row.command, re.M)) for name, row in named if row.command],
-        outputs=[OutputRule(name, row.needs, re.compile(row.output, re.M)) for name, row in named if row.output],
+        commands=[Search(name, row.command_needs, re.compile(row.command, re.M)) for name, row in named if row.command],
+        outputs=[Search(name, row.output_needs, re.compile(row.output, re.M)) for name, row in named if row.output],
     )
 
 

@@ -14,7 +14,7 @@ from lora_tui.curation.classify import Classifier, Verdict
 from lora_tui.sources.model import Message, as_sent, own_words, text_of
 
 _SHORT_TURN_WORDS = 3
-_SEARCH_CHARACTERS = 8_000
+_SEARCH_CHARACTERS = 4_000
 _REQUEST_CHARACTERS = 200
 
 

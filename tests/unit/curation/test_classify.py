@@ -25,8 +25,9 @@ def test_every_pattern_matches_its_positive_cases_and_none_of_its_negative_ones(
         for case in no:
             assert not (pattern and re.search(pattern, case + " ", re.M)), case
         assert not pattern or (yes and no), f"{name} needs cases"
-    for case in row.output_yes:
-        assert any(literal in case for literal in row.needs), f"no literal of {name} lets {case!r} through"
+    for cases, needs in ((row.command_yes, row.command_needs), (row.output_yes, row.output_needs)):
+        for case in cases:
+            assert any(literal in case for literal in needs), f"no literal of {name} lets {case!r} through"
 
 
 def test_work_on_rust_files_is_rust_and_says_why() -> None:
