@@ -5,6 +5,7 @@ plotext sends 3,800 bytes and textual-plot 5,200 for the same panel; textual's S
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
@@ -17,6 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lora_tui.tui.safe_text import fit
+from lora_tui.tui.widgets.live_lines import changed_span
 from lora_tui.tui.widgets.series import Decimated
 
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # Unicode 2800: left column, right column, top first
@@ -63,6 +65,11 @@ class BrailleChart(Widget):
         self._series = {item.name: item for item in series}
         self._data = {item.name: Decimated() for item in series}
         self._rows: list[list[Piece]] = []
+        self._extent: tuple[float, float] | None = None
+
+    def span(self, first: float, last: float) -> None:
+        """Let the x axis go from `first` to `last`, so that a new point moves none of the others."""
+        self._extent = (first, last) if last > first else None
 
     def extend(self, name: str, points: Iterable[tuple[float, float]]) -> None:
         """Add (x, y) points to the series `name` and draw what changed."""
@@ -90,9 +97,9 @@ class BrailleChart(Widget):
             self.refresh()
             return
         for y, (old, new) in enumerate(zip(self._rows, rows, strict=True)):
-            if old != new:
+            if changed := changed_span(old, new):
                 self._rows[y] = new
-                self.refresh(Region(0, y, self.size.width, 1))
+                self.refresh(Region(changed[0], y, changed[1] - changed[0], 1))
 
     def render_line(self, y: int) -> Strip:
         """One line, as it was drawn last."""
@@ -115,6 +122,8 @@ class BrailleChart(Widget):
             return [self._legend(), *([[]] * (height // 2)), [(" " * _LABEL + "  nothing measured yet", "muted")]]
         low, high = _range([y for _, y in every])
         first, last = min(x for x, _ in every), max(x for x, _ in every)
+        if self._extent is not None:
+            first, last = min(first, self._extent[0]), max(last, self._extent[1])
         grid = _Grid(width, height)
         for name, found in points.items():
             placed = [
@@ -148,11 +157,16 @@ class BrailleChart(Widget):
 
 
 def _range(values: list[float]) -> tuple[float, float]:
+    """Round bounds around the values: they change rarely, and with them the whole picture."""
     low, high = min(values), max(values)
-    if low == high:
-        spread = abs(low) * 0.1 or 1.0
-        return low - spread, high + spread
-    return low, high
+    spread = high - low or abs(low) * 0.2 or 1.0
+    step = next(
+        unit * 10.0 ** math.floor(math.log10(spread))
+        for unit in (0.2, 0.5, 1.0, 2.0)
+        if spread / (unit * 10.0 ** math.floor(math.log10(spread))) <= 8
+    )
+    bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
+    return (bottom, top) if top > bottom else (bottom, bottom + step)
 
 
 def _thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from rich.segment import Segment
 from textual import events
@@ -57,9 +58,9 @@ class Transcript(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._folded = True
 
-    def show(self, messages: Sequence[Message], before: Sequence[Line] = ()) -> None:
-        """Show a conversation from its beginning, under some lines of our own."""
-        self.show_lines(lambda width, folded: _after(before, conversation(messages, width, folded=folded)))
+    def show(self, messages: Sequence[Message], before: Callable[[int], Sequence[Line]] = lambda width: ()) -> None:
+        """Show a conversation from its beginning, under lines of our own that `before` makes for a width."""
+        self.show_lines(lambda width, folded: chain(before(width), conversation(messages, width, folded=folded)))
 
     def show_lines(self, make: Callable[[int, bool], Iterator[Line]]) -> None:
         """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""
@@ -70,7 +71,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def _start_over(self) -> None:
         self._lines = []
-        self._rest = self._make(max(20, self.scrollable_content_region.width - 1), self._folded)
+        self._rest = self._make(max(20, self.scrollable_content_region.width), self._folded)
         self._lay_out(self.scroll_offset.y)
         self.refresh()
 
@@ -129,8 +130,3 @@ class Transcript(ScrollView, can_focus=True):
         """Show long outputs whole, or fold them again."""
         self._folded = not self._folded
         self._start_over()
-
-
-def _after(before: Sequence[Line], rest: Iterator[Line]) -> Iterator[Line]:
-    yield from before
-    yield from rest

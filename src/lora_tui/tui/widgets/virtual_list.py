@@ -134,11 +134,15 @@ class VirtualList(ScrollView, can_focus=True):
         """The rows shown now."""
         return self._source
 
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
     def show(self, source: RowSource, cursor: int = 0) -> None:
         """Show other rows, with the cursor on row `cursor`."""
         self._source = source
         self._strips.clear()
-        self._columns = source.columns(self.size.width)
+        self._columns = source.columns(self._width)
         self.virtual_size = Size(0, len(source))
         with self.prevent(VirtualList.Moved):
             self.set_reactive(VirtualList.cursor, self.validate_cursor(cursor))
@@ -149,7 +153,7 @@ class VirtualList(ScrollView, can_focus=True):
     def refresh_row(self, index: int) -> None:
         """Draw one row anew, because what the source says of it changed."""
         for hot in (False, True):
-            self._strips.discard((index, hot, self.size.width))
+            self._strips.discard((index, hot, self._width))
         self.refresh_line(index)
 
     def validate_cursor(self, value: int) -> int:
@@ -173,12 +177,12 @@ class VirtualList(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         """Lay the columns out for the new width."""
         self._strips.clear()
-        self._columns = self._source.columns(self.size.width)
+        self._columns = self._source.columns(self._width)
         self._keep_in_sight()
 
     def render_line(self, y: int) -> Strip:
         """One line of the window."""
-        index, width = y + self.scroll_offset.y, self.size.width
+        index, width = y + self.scroll_offset.y, self._width
         if index >= len(self._source):
             return Strip.blank(width, self.rich_style)
         hot = index == self.cursor

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lora_tui.tui.screens.home.overview import Overview
+if TYPE_CHECKING:
+    from lora_tui.tui.screens.home.overview import Overview
 
 
 class Step(NamedTuple):
@@ -26,7 +27,9 @@ def next_step(overview: Overview) -> Step:
         top = overview.languages[0].language if overview.languages else "examples"
         return Step(f"Read a few {top} examples and accept the good ones.", "sessions")
     if overview.dataset is None:
-        return Step(f"{_many(overview.accepted, 'example')} accepted. Build a dataset from them.", "dataset")
+        return Step(
+            f"{_many(overview.accepted, 'example')} accepted so far. Build a dataset, or accept more.", "dataset"
+        )
     run = overview.run
     if run is None or (run.dataset and run.dataset != overview.dataset.label and run.state != "running"):
         return Step(f"{overview.dataset.label} is ready. Train on it.", "train")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from lora_tui.adapters import registry
 from lora_tui.curation import examples
 from lora_tui.dataset import versions
 from lora_tui.jobs import supervisor
-from lora_tui.jobs.job import Train, Verify
+from lora_tui.jobs.job import Train
 from lora_tui.jobs.view import RunView
+from lora_tui.verify.report import Report, reports
 from lora_tui.workspace.layout import Workspace
 
 
@@ -46,10 +46,9 @@ class RunLine(msgspec.Struct, frozen=True):
 
 
 class ReportLine(msgspec.Struct, frozen=True):
-    """The newest comparison, as its run tells it."""
+    """The newest comparison."""
 
-    title: str
-    state: str
+    tuned_name: str
     prompts: int
     baseline: int  # prompts passed
     tuned: int
@@ -92,7 +91,7 @@ def read(workspace: Workspace) -> Overview:
         ).fetchone()[0]
     runs = supervisor.runs(workspace)
     training = [run for run in runs if isinstance(run.file.job, Train)]
-    comparisons = [run for run in runs if isinstance(run.file.job, Verify)]
+    comparisons = reports(workspace)
     return Overview(
         sessions=connection.execute("SELECT count(*) FROM session").fetchone()[0],
         examples=counts.total,
@@ -108,7 +107,7 @@ def read(workspace: Workspace) -> Overview:
         runs=len(training),
         running=sum(supervisor.is_alive(run) for run in runs),
         run=_run(training[0]) if training else None,
-        adapters=_adapters(workspace),
+        adapters=tuple(item.label for item in registry.adapters(workspace)),
         reports=len(comparisons),
         report=_report(comparisons[0]) if comparisons else None,
         accepted_since=since,
@@ -143,28 +142,11 @@ def _run(run: supervisor.Run) -> RunLine:
     )
 
 
-def _report(run: supervisor.Run) -> ReportLine:
-    view = RunView.of(run)
-    passed: dict[str, int] = {"baseline": 0, "tuned": 0}
-    prompts: set[int] = set()
-    for (prompt, side), answer in view.answers.items():
-        prompts.add(prompt)
-        if not answer.error and all(check.passed for check in answer.checks):
-            passed[side] = passed.get(side, 0) + 1
+def _report(found: Report) -> ReportLine:
     return ReportLine(
-        title=run.file.title,
-        state=view.state,
-        prompts=len(prompts),
-        baseline=passed["baseline"],
-        tuned=passed["tuned"],
-        created=run.file.created,
+        tuned_name=found.tuned,
+        prompts=found.result.prompts,
+        baseline=found.result.baseline_passed,
+        tuned=found.result.tuned_passed,
+        created=found.created,
     )
-
-
-def _adapters(workspace: Workspace) -> tuple[str, ...]:
-    found: list[Any] = sorted(
-        (path.parent for path in workspace.adapters.glob("*/*/adapter_config.json")),
-        key=lambda folder: folder.stat().st_mtime,
-        reverse=True,
-    )
-    return tuple(f"{folder.parent.name} {folder.name}" for folder in found)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 from textual.widget import Widget
 
 from lora_tui.tui.safe_text import age, fit
 from lora_tui.tui.screens.home.next_step import next_step
-from lora_tui.tui.screens.home.overview import Overview
+
+if TYPE_CHECKING:
+    from lora_tui.tui.screens.home.overview import Overview
 
 _NAME = 11  # cells of the stage names
 _COUNT = 7
@@ -143,11 +147,8 @@ class Pipeline(Widget):
             return self._line("Verify", self._tone("not compared yet", "muted"))
         score = f"fine-tune {report.tuned}/{report.prompts}, baseline {report.baseline}/{report.prompts}"
         tone = "good" if report.tuned > report.baseline else "bad"
-        state = "" if report.state == "finished" else f" · {report.state}"
-        return self._line(
-            "Verify",
-            Content.assemble(self._tone(score, tone), self._tone(f"{state} · {self._age(report.created)}", "muted")),
-        )
+        rest = f"  {report.tuned_name} · {self._age(report.created)}"
+        return self._line("Verify", Content.assemble(self._tone(score, tone), self._tone(rest, "muted")))
 
     def _age(self, seconds: float) -> str:
         return f"{age(int(seconds * 1000), self._now)} ago"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import work
 from textual.app import ComposeResult
 from textual.message import Message
 
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.screens.home.next_step import next_step
-from lora_tui.tui.screens.home.overview import Overview, read
 from lora_tui.tui.screens.home.pipeline import Pipeline
 from lora_tui.tui.stage import Stage
+
+if TYPE_CHECKING:
+    from lora_tui.tui.screens.home.overview import Overview
 
 
 class HomeScreen(Stage):
@@ -40,6 +44,8 @@ class HomeScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="overview")
     def _count(self) -> None:
+        from lora_tui.tui.screens.home.overview import read  # the rooms it asks are not needed for the first frame
+
         self.post_message(self.Read(read(self.shell.workspace)))
 
     def on_home_screen_read(self, message: Read) -> None:
@@ -54,4 +60,37 @@ class HomeScreen(Stage):
 
     def action_refresh(self) -> None:
         """Count again."""
+        self._count()
+
+    def action_ingest(self) -> None:
+        """Show what would be read, then read it."""
+        from lora_tui.tui.screens.dialogs.ingest import IngestDialog
+
+        self.app.push_screen(IngestDialog(), self._ingest)
+
+    def _ingest(self, arguments: list[str] | None) -> None:
+        if arguments is not None:
+            self._command("Reading your agent's history", "ingest", arguments)
+
+    def action_demo(self) -> None:
+        """Run the whole loop on bundled sessions, in this workspace."""
+        from lora_tui.tui.screens.dialogs.confirm import ConfirmDialog
+
+        text = (
+            "The demo reads bundled sessions, labels them, trains a tiny model and compares it with its baseline. "
+            "No download and no GPU; about three minutes on two cores.\n\n"
+            f"It works in this workspace: {self.shell.workspace.root}"
+        )
+        self.app.push_screen(ConfirmDialog("The whole loop, once", text, "run it"), self._demo)
+
+    def _demo(self, agreed: bool | None) -> None:
+        if agreed:
+            self._command("The whole loop, once", "demo", ["demo", "--no-app"])
+
+    def _command(self, title: str, name: str, arguments: list[str]) -> None:
+        from lora_tui.tui.screens.dialogs.command import CommandDialog
+
+        self.app.push_screen(CommandDialog(title, name, arguments, self.shell.workspace), self._done)
+
+    def _done(self, _: bool | None) -> None:
         self._count()

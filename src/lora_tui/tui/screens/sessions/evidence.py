@@ -12,17 +12,17 @@ from lora_tui.tui.widgets.conversation_lines import Line
 _MOST = 3
 
 
-def evidence_lines(example: Example) -> list[Line]:
-    """What stands above a conversation: title and place, the verdict, its evidence."""
+def evidence_lines(example: Example, width: int) -> list[Line]:
+    """What stands above a conversation in `width` cells: title and place, the verdict, its evidence."""
     row, verdict = example.row, example.verdict
     title = one_line(row.title) or "untitled"
     about = " · ".join(
         one_line(part) for part in (row.source, row.model.partition("/")[2] or row.model, row.directory) if part
     )
-    lines: list[Line] = [[(title, "heading")], [(about, "muted")]]
+    lines: list[Line] = [[(fit(title, width), "heading")], [(fit(about, width), "muted")]]
     lines.append([(_verdict(example), "tool")])
     lines.extend(
-        [(f"+{piece.weight:g} ".rjust(7), "good"), (f"{piece.language}: {one_line(piece.detail)}", "")]
+        [(f"+{piece.weight:g} ".rjust(7), "good"), (fit(f"{piece.language}: {one_line(piece.detail)}", width - 8), "")]
         for piece in verdict.evidence[:_MOST]
     )
     if not verdict.evidence:

@@ -175,7 +175,7 @@ class SessionsScreen(Stage):
         self._example = message.example
         self.query_one(EvidenceLine).show(message.example)
         if self._reader.display:
-            self._reader.show(message.example.messages, evidence_lines(message.example))
+            self._reader.show(message.example.messages, partial(evidence_lines, message.example))
 
     def _current(self) -> int | None:
         if self._rows is None or not len(self._rows):

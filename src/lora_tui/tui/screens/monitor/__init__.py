@@ -1,0 +1,1 @@
+"""Monitor: every run, live or over, as its journal tells it."""

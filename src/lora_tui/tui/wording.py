@@ -1,0 +1,32 @@
+"""Numbers and states as every screen says them."""
+
+from __future__ import annotations
+
+STATES = {
+    "running": ("▶", "accent"),
+    "finished": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "stopped": ("■", "warn"),
+    "new": ("·", "muted"),
+}
+"""The mark and the tone of a run's state."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3 min 10 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def gib(number: float) -> str:
+    """Bytes in GiB with one digit, without the unit."""
+    return f"{number / 1024**3:.1f}"
+
+
+def many(number: int, noun: str) -> str:
+    """A number with its noun: 1 row, 2 rows."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
