@@ -1,6 +1,6 @@
 """Session and Message: one shape for every source, equal to what the agent really sent to its model.
 
-`Message` is an OpenAI chat message plus `about`, which holds what the source knows of it and is never sent or trained on.
+`Message` is an OpenAI chat message plus `about`: what the source knows of it, never sent and never trained on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 Role = Literal["system", "user", "assistant", "tool"]
+Origin = Literal["", "shell", "compaction", "subtask"]
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -45,11 +46,17 @@ class ImagePart(msgspec.Struct, frozen=True, tag_field="type", tag="image_url"):
     image_url: ImageUrl
 
 
-class FilePart(msgspec.Struct, frozen=True, tag_field="type", tag="file"):
-    """Another attached file (a PDF, say), by name and URL."""
+class FileData(msgspec.Struct, frozen=True):
+    """A file's name and its content as a `data:` URL."""
 
     filename: str
-    url: str
+    file_data: str
+
+
+class FilePart(msgspec.Struct, frozen=True, tag_field="type", tag="file"):
+    """Another attached file (a PDF, say)."""
+
+    file: FileData
 
 
 Part = TextPart | ImagePart | FilePart
@@ -64,7 +71,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str = ""  # 'provider/model' that wrote an assistant message
     synthetic: tuple[int, ...] = ()  # indices of content parts that are not the user's own words (0 for plain text)
     reverted: bool = False  # undone by the user afterwards
-    origin: Literal["", "shell", "compaction", "subtask"] = ""  # not an ordinary turn: a user's !command, a summary, …
+    origin: Origin = ""  # not an ordinary turn: a user's !command, a summary, …
     error: str = ""  # a tool's or the provider's error, by name: 'error', 'invalid', 'MessageAbortedError', …
     exit: int | None = None  # a command's exit code
     interrupted: bool = False

@@ -1,0 +1,78 @@
+"""What a source is, and which there are. Adding one takes a module and a line in SOURCES."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from lora_tui.sources.model import Message, Session
+from lora_tui.workspace.errors import BadInput
+
+SOURCES = {
+    "opencode": "lora_tui.sources.opencode.source:Opencode",
+}
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """One row that could not be understood; it was left out and everything else was read."""
+
+    where: str  # the file
+    kind: str  # 'session', 'message' or 'part'
+    native_id: str
+    reason: str
+    session: str = ""  # native id of the session it belongs to
+
+
+Quarantine = Callable[[Quarantined], None]
+
+
+class ChangedMeanwhile(Exception):
+    """The store was written to while it was read without a lock: what was read may be torn, read it again."""
+
+
+class Opened(Protocol):
+    """A store while it is read: one unchanging view of it."""
+
+    generations: tuple[str, ...]  # which formats it holds, by name
+
+    def sessions(self, quarantine: Quarantine) -> list[Session]:
+        """Every session once, with a fingerprint made without reading any conversation."""
+        ...
+
+    def messages(self, session: Session, quarantine: Quarantine) -> Iterator[Message]:
+        """One session's conversation, streamed in order."""
+        ...
+
+
+class Store(Protocol):
+    """One place of a source: a database file, a folder of files."""
+
+    where: str
+
+    def reading(self) -> AbstractContextManager[Opened]:
+        """Open it for reading. Raises SourceError, and ChangedMeanwhile at the latest when it closes."""
+        ...
+
+
+class Source(Protocol):
+    """One kind of history."""
+
+    name: str
+
+    def stores(self, paths: Sequence[Path]) -> list[Store]:
+        """The stores at these paths, or where the program keeps them. Raises SourceError when there are none."""
+        ...
+
+
+def source(name: str) -> Source:
+    """The source called `name`. Raises BadInput for an unknown one."""
+    if name not in SOURCES:
+        raise BadInput(f"there is no source {name!r}", fix=f"Known sources: {', '.join(SOURCES)}.")
+    module, _, attribute = SOURCES[name].partition(":")
+    made: Source = getattr(importlib.import_module(module), attribute)()
+    return made
