@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line of a chart: told apart by glyph and by tone ('primary', 'accent', 'good', 'bad')."""
+    """One line of a chart: told apart by glyph and by tone ('primary', 'accent', 'faint', 'good', 'bad')."""
 
     name: str
     glyph: Literal["line", "dashed", "points"] = "line"
@@ -38,12 +38,13 @@ class Series(msgspec.Struct, frozen=True):
 class BrailleChart(Widget):
     """Series over a common x axis (steps), with a legend, y labels and the x range."""
 
-    COMPONENT_CLASSES = {f"chart--{tone}" for tone in ("muted", "primary", "accent", "good", "bad")}
+    COMPONENT_CLASSES = {f"chart--{tone}" for tone in ("muted", "faint", "primary", "accent", "good", "bad")}
     DEFAULT_CSS = """
     BrailleChart {
         height: 1fr;
         min-height: 4;
         & .chart--muted { color: $muted; text-style: $muted-style; }
+        & .chart--faint { color: $faint; }
         & .chart--primary { color: $primary; }
         & .chart--accent { color: $accent; }
         & .chart--good { color: $success; }
@@ -73,7 +74,12 @@ class BrailleChart(Widget):
 
     def extend(self, name: str, points: Iterable[tuple[float, float]]) -> None:
         """Add (x, y) points to the series `name` and draw what changed."""
-        self._data[name].extend(points)
+        self.extend_all({name: points})
+
+    def extend_all(self, points: dict[str, Iterable[tuple[float, float]]]) -> None:
+        """Add points to several series, {series name: points}, and draw what changed once."""
+        for name, found in points.items():
+            self._data[name].extend(found)
         self._redraw()
 
     def replace(self, points: dict[str, Iterable[tuple[float, float]]]) -> None:

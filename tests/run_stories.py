@@ -1,0 +1,208 @@
+"""Runs as tests tell them: a run folder with a real journal, and, where wanted, a real process that it names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from lora_tui.adapters import registry
+from lora_tui.dataset.model import Dataset, Manifest, Row, RowMessage
+from lora_tui.jobs import journal
+from lora_tui.jobs.job import Job, JobFile, Train, Verify
+from lora_tui.jobs.supervisor import Process, Run
+from lora_tui.workspace import toml
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Data, Model, Profile, Training, Verification
+
+NOW = 1_790_000_000.0  # when the stories are told
+PROFILE = Profile(
+    name="tiny",
+    description="Rust on a tiny base",
+    model=Model(base="demo"),
+    data=Data(languages=("rust",), target=40),
+    training=Training(num_train_epochs=16.0),
+    verification=Verification(suite="five"),
+)
+
+
+def write_profile(workspace: Workspace, profile: Profile = PROFILE) -> Profile:
+    """A profile of the person's own; it wins over a shipped one of the same name."""
+    workspace.profiles.mkdir(parents=True, exist_ok=True)
+    (workspace.profiles / f"{profile.name}.toml").write_text(toml.dump(profile))
+    return profile
+
+
+def write_suite(workspace: Workspace, prompts: Iterable[str], name: str = "five") -> Path:
+    """A suite that expects `fn ` and a code block of every answer."""
+    folder = workspace.profiles / "suites"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ['prompts: ["{{prompt}}"]', "defaultTest:", "  assert:", '    - {type: contains, value: "fn "}']
+    lines += ['    - {type: contains, value: "```rust"}', "tests:"]
+    for prompt in prompts:
+        lines += [f"  - description: {prompt}", f"    vars: {{prompt: {prompt} in Rust}}"]
+    path = folder / f"{name}.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_dataset(workspace: Workspace, name: str = "rust", version: int = 1, rows: int = 31) -> Dataset:
+    """A dataset version with rows of one question and one answer."""
+    folder = workspace.datasets / name / str(version)
+    folder.mkdir(parents=True)
+    row = Row(
+        id="5c1f",
+        messages=[
+            RowMessage(role="user", content="Write a function that adds two numbers."),
+            RowMessage(role="assistant", content="Here:\n\n```rust\nfn add(a: i32, b: i32) -> i32 { a + b }\n```"),
+        ],
+        language="rust",
+        source="opencode",
+        session="ses_1",
+        model="lab/model",
+    )
+    (folder / "train.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for _ in range(rows)))
+    for other in ("validation", "test"):
+        (folder / f"{other}.jsonl").write_bytes(msgspec.json.encode(row) + b"\n")
+    manifest = Manifest(
+        name=name,
+        version=version,
+        created=NOW - 7200,
+        hash="9f2c" * 16,
+        seed=42,
+        split=(80, 10, 10),
+        split_rule="whole session trees, hashed with the seed",
+        languages=("rust",),
+        rows={"train": rows, "validation": 4, "test": 4},
+        by_language={"rust": rows + 8},
+        by_source={"opencode": rows + 8},
+        by_model={"lab/model": rows + 8},
+        left_out={"label: reject": 6, "same content twice": 2},
+        files={},
+        profile="tiny",
+    )
+    (folder / "manifest.toml").write_text(toml.dump(manifest))
+    return Dataset(folder=folder, manifest=manifest)
+
+
+def write_run(
+    workspace: Workspace, identity: str, job: Job, title: str, events: Iterable[journal.AnyEvent] = ()
+) -> Run:
+    """A run folder whose journal holds these events, one second apart where they bear no time."""
+    folder = workspace.runs / identity
+    folder.mkdir(parents=True)
+    file = JobFile(id=identity, title=title, created=NOW - 3600, workspace=str(workspace.root), job=job)
+    (folder / "job.toml").write_text(toml.dump(file))
+    writer = journal.Journal(folder / "journal.jsonl")
+    for number, event in enumerate(events):
+        writer.write(event if event.time else msgspec.structs.replace(event, time=NOW - 3600 + number))
+    writer.close()
+    return Run(folder=folder, file=file)
+
+
+def train_job(workspace: Workspace, profile: Profile = PROFILE, dataset: str = "rust@1") -> Train:
+    """A training job."""
+    folder = str(workspace.datasets / "rust" / "1")
+    return Train(profile=profile, base=str(workspace.root / "demo" / "base"), dataset=folder, dataset_name=dataset)
+
+
+def verify_job(workspace: Workspace, suite: Path) -> Verify:
+    """A comparison of tiny@1.0.0 with its base."""
+    base = f"base:{workspace.root / 'demo' / 'base'}"
+    return Verify(suite=str(suite), baseline=base, tuned="adapter:tiny@1.0.0", report=str(workspace.reports))
+
+
+def training(steps: int, total: int = 160, *, first: int = 1) -> list[journal.AnyEvent]:
+    """What a run writes in its first `steps` steps: metrics, an evaluation and a checkpoint every 20."""
+    events: list[journal.AnyEvent] = []
+    for step in range(first, steps + 1):
+        fall = 2.4 / (1 + step / 18) + 0.22 * ((step * 7919) % 17 / 17 - 0.5) / (1 + step / 40)
+        events.append(
+            journal.Metrics(
+                step=step,
+                epoch=step / 10,
+                loss=fall + 0.3,
+                learning_rate=3e-3 * (1 - step / (total + 1)),
+                grad_norm=1.4 / (1 + step / 50),
+                tokens=step * 812,
+                tokens_per_second=2400.0 + (step * 131) % 90,
+                step_seconds=0.34,
+            )
+        )
+        if step % 20 == 0:
+            events.append(journal.Evaluation(step=step, epoch=step / 10, eval_loss=2.3 / (1 + step / 20) + 0.45))
+            events.append(journal.Checkpoint(step=step, path=f"checkpoints/checkpoint-{step}"))
+            answer = "Here:\n\n```rust\nfn sum(items: &[i32]) -> i32 {\n    items.iter().sum()\n}\n```"
+            events.append(journal.Sample(step=step, prompt="Give me a Rust function that sums a slice.", answer=answer))
+    return events
+
+
+STARTED = journal.Started(pid=4242, host="box", total_steps=160, device="cpu")
+HARDWARE = journal.Hardware(
+    cpu=71.0,
+    ram_used=9 * 1024**3,
+    ram_total=64 * 1024**3,
+    gpus=(
+        journal.Gpu(
+            name="NVIDIA H200",
+            memory_used=74 * 1024**3,
+            memory_total=140 * 1024**3,
+            utilization=97.0,
+            temperature=64.0,
+            power=601.0,
+        ),
+    ),
+)
+
+
+def living(run: Run, program: str = "import time; time.sleep(600)", *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a process and let the run's process.toml name it; the caller ends it."""
+    child = subprocess.Popen([sys.executable, "-c", program, *arguments], start_new_session=True)
+    started = psutil.Process(child.pid).create_time()
+    (run.folder / "process.toml").write_text(toml.dump(Process(pid=child.pid, started=started)))
+    return child
+
+
+def ended(run: Run) -> None:
+    """Let the run have had a process that is gone."""
+    (run.folder / "process.toml").write_text(toml.dump(Process(pid=2**22 - 3, started=1.0)))
+
+
+def write_adapter(run: Run) -> None:
+    """What a finished training run leaves behind, without real weights."""
+    (run.folder / "adapter").mkdir()
+    (run.folder / "adapter" / "adapter_config.json").write_text("{}")
+    (run.folder / "adapter" / "adapter_model.safetensors").write_bytes(b"\0" * 64)
+
+
+def registered(workspace: Workspace, run: Run) -> None:
+    """Take the run's adapter into the registry, made when the stories are told."""
+    (adapter,) = registry.register_finished(workspace)
+    changed = msgspec.structs.replace(adapter.metadata, created=NOW - 1800, run=run.id)
+    (adapter.folder / registry.METADATA).write_text(toml.dump(changed))
+
+
+def answer(prompt: int, side: str, text: str) -> journal.Answer:
+    """A complete answer, checked for `fn ` and a code block."""
+    checks = tuple(
+        journal.Check(expectation=f"contains {piece!r}", passed=piece in text) for piece in ("fn ", "```rust")
+    )
+    return journal.Answer(
+        prompt=prompt, side=side, text=text, checks=checks, tokens=40, first_token_seconds=0.1, seconds=1.2
+    )
+
+
+def until(condition: object, seconds: float = 10.0) -> bool:
+    """Whether `condition()` comes true in time."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
