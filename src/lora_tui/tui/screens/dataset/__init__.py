@@ -1,0 +1,1 @@
+"""Dataset: what is accepted against what a profile wants, and the versions built from it."""

@@ -1,0 +1,1 @@
+"""Train: choose a profile and a dataset, see the plan, start."""

@@ -1,0 +1,101 @@
+"""A plan as lines: what the run would do, what it needs, and what to know first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lora_tui.backends.plan import Plan
+from lora_tui.jobs.audit import Audited
+from lora_tui.tui.safe_text import fit, one_line
+from lora_tui.tui.widgets.live_lines import Line, Piece, bar
+from lora_tui.tui.widgets.wrap import wrap
+from lora_tui.tui.wording import duration, gib, many
+from lora_tui.workspace.errors import LoraTuiError
+
+_NAME = 12
+_REASONS = {"too_long": "longer than max_length", "no_loss": "nothing to learn from", "not_text": "not text"}
+_LEFT_OUT = 12  # rows named one by one
+
+
+def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
+    """Every line of a plan; `roomy` adds the lengths and the rows that are left out."""
+    found = plan.audited
+    share = found.loss_tokens / found.tokens if found.tokens else 0.0
+    trained = found.trainable_parameters / found.parameters if found.parameters else 0.0
+    lines: list[Line] = [
+        [_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")],
+        _row("rows", f"{found.rows:,} to train on, {found.validation_rows:,} to validate, {_left_out(found)} left out"),
+        _row("tokens", f"{found.tokens:,}, of which {found.loss_tokens:,} ({share:.0%}) carry loss"),
+        _row("longest", f"{found.longest:,} tokens; max_length {found.max_length:,}"),
+        _row("steps", f"{found.steps:,}"),
+        _row("parameters", f"{found.trainable_parameters:,} trained of {found.parameters:,} ({trained:.2%})"),
+        _memory(plan, width),
+        _row("time", f"about {duration(plan.seconds)}" if plan.seconds else "not known before the first run"),
+    ]
+    for number, warning in enumerate(plan.warnings):
+        for again, text in enumerate(wrap(one_line(warning), width - _NAME)):
+            first = not number and not again
+            lines.append([(fit("note" if first else "", _NAME), "warn" if first else ""), (text, "")])
+    if roomy:
+        lines += _histogram(found, width)
+        lines += _rows_left_out(found, width)
+    lines += [[], [("s", "primary"), (" starts it; it goes on by itself and is watched under Monitor", "muted")]]
+    return lines
+
+
+def problem_lines(error: LoraTuiError, width: int) -> Sequence[Line]:
+    """Why there is no plan, and the way out."""
+    lines: list[Line] = []
+    for text, tone in ((error.what, "bad"), (error.where, "muted"), (error.fix, "")):
+        lines += [[(line, tone)] for part in text.splitlines() if part for line in wrap(one_line(part), width)]
+    return lines
+
+
+def _memory(plan: Plan, width: int) -> Line:
+    share = plan.memory.total / plan.memory_available if plan.memory_available else 1.0
+    tone = "bad" if share > 1 else "warn" if share > 0.9 else "good"
+    said = f" {gib(plan.memory.total)} of {gib(plan.memory_available)} GiB free"
+    device = one_line(plan.device)
+    room = max(8, min(30, width - _NAME - len(said) - len(device) - 4))
+    return [_name("memory"), *bar(share, room, tone), (said, ""), (fit(f"  {device}", len(device) + 2), "muted")]
+
+
+def _left_out(found: Audited) -> str:
+    if not found.left_out:
+        return "none"
+    reasons = [(len(found.rows_too_long), "too long"), (len(found.rows_without_loss), "without loss")]
+    said = ", ".join(f"{number} {why}" for number, why in reasons if number)
+    return f"{len(found.left_out)}" + (f" ({said})" if said else "")
+
+
+def _histogram(found: Audited, width: int) -> list[Line]:
+    if not found.histogram:
+        return []
+    most = max(item.rows for item in found.histogram) or 1
+    room = max(8, min(40, width - _NAME - 22))
+    lines: list[Line] = [[], [("tokens per row", "strong")]]
+    for item in found.histogram:
+        label: Piece = (fit(f"≤ {item.up_to:,}", _NAME), "muted")
+        lines.append([label, ("█" * round(room * item.rows / most), "primary"), (f" {item.rows:,}", "")])
+    return lines
+
+
+def _rows_left_out(found: Audited, width: int) -> list[Line]:
+    if not found.left_out:
+        return []
+    lines: list[Line] = [[], [(f"{many(len(found.left_out), 'row')} left out, never cut", "strong")]]
+    for item in found.left_out[:_LEFT_OUT]:
+        tokens = f"{item.tokens:,} tokens" if item.tokens else ""
+        text = f"{fit(item.id, 14)} {fit(item.split, 11)} {fit(tokens, 15)} {_REASONS[item.reason]}"
+        lines.append([(fit(text, width).rstrip(), "muted")])
+    if len(found.left_out) > _LEFT_OUT:
+        lines.append([(f"and {len(found.left_out) - _LEFT_OUT} more", "muted")])
+    return lines
+
+
+def _row(name: str, value: str) -> Line:
+    return [_name(name), (value, "")]
+
+
+def _name(text: str) -> Piece:
+    return (fit(text, _NAME), "muted")

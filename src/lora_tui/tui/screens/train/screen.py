@@ -1,0 +1,251 @@
+"""Train: a profile, a dataset, the plan they make, and one key to start it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.timer import Timer
+
+from lora_tui.backends import local
+from lora_tui.backends.plan import Plan, plan
+from lora_tui.dataset.model import Dataset
+from lora_tui.jobs.supervisor import Run
+from lora_tui.tui.keymap import bindings
+from lora_tui.tui.messages import RunChosen
+from lora_tui.tui.screens.train import choices, engine
+from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
+from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
+from lora_tui.tui.stage import Stage
+from lora_tui.tui.widgets.live_lines import Draw, Line, LiveLines
+from lora_tui.tui.widgets.virtual_list import VirtualList
+from lora_tui.verify.suite import load_suite
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Profile
+
+_REST = 0.4  # seconds a choice stands before it is planned
+_SAMPLES = 2  # prompts of the suite answered while it trains
+
+Pair = tuple[Profile, Dataset]
+
+
+class TrainScreen(Stage):
+    """Owns the choice and its plan. One plan is made at a time; a choice made meanwhile is planned afterwards."""
+
+    NAME = "train"
+    CSS_PATH = "screen.tcss"
+    BINDINGS = bindings("train")
+
+    class Read(Message):
+        """Profiles and datasets were read."""
+
+        def __init__(self, choices: Choices) -> None:
+            super().__init__()
+            self.choices = choices
+
+    class Counting(Message):
+        """The plan has to count tokens first."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
+
+    class Planned(Message):
+        """A plan was made, or could not be."""
+
+        def __init__(self, pair: Pair, plan: Plan | None, error: LoraTuiError | None) -> None:
+            super().__init__()
+            self.pair = pair
+            self.plan = plan
+            self.error = error
+
+    class Started(Message):
+        """A run works, or could not be started (None)."""
+
+        def __init__(self, run: Run | None) -> None:
+            super().__init__()
+            self.run = run
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: Choices | None = None
+        self._resting: Timer | None = None
+        self._planning: Pair | None = None
+        self._plan: tuple[Pair, Plan] | None = None
+        self._starting = False
+
+    def body(self) -> ComposeResult:
+        """Two lists, the plan."""
+        with Vertical(id="choices"):
+            yield VirtualList(id="profiles")
+            yield VirtualList(id="datasets")
+        with VerticalScroll(id="panel", can_focus=False):
+            yield LiveLines(id="plan")
+
+    def on_mount(self) -> None:
+        """Name the lists."""
+        self.query_one("#profiles").border_title = "profile"
+        self.query_one("#datasets").border_title = "dataset"
+        self._profiles.focus()
+
+    @property
+    def _profiles(self) -> VirtualList:
+        return self.query_one("#profiles", VirtualList)
+
+    @property
+    def _datasets(self) -> VirtualList:
+        return self.query_one("#datasets", VirtualList)
+
+    def on_screen_resume(self) -> None:
+        """Shown, for the first time or again."""
+        self.call_after_refresh(self._read)
+
+    # ---- choosing
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="read")
+    def _read(self) -> None:
+        self.post_message(self.Read(choices.read(self.shell.workspace)))
+
+    def on_train_screen_read(self, message: Read) -> None:
+        """Fill the lists; what was chosen stays chosen, else the newest dataset and the profile it was built for."""
+        found = message.choices
+        if found == self._choices:
+            self._settle()
+            return
+        pair = self._pair()
+        self._choices = found
+        labels = [item.label for item in found.datasets]
+        names = [name for name, _, _ in found.profiles]
+        dataset = labels.index(pair[1].label) if pair is not None and pair[1].label in labels else 0
+        wanted = pair[0].name if pair is not None else found.datasets[dataset].manifest.profile if labels else ""
+        self._datasets.show(DatasetRows(found, self.shell.clock()), dataset)
+        self._profiles.show(ProfileRows(found), names.index(wanted) if wanted in names else 0)
+        self._settle()
+
+    def _pair(self) -> Pair | None:
+        if self._choices is None or not self._choices.datasets or not self._choices.profiles:
+            return None
+        _, profile, _ = self._choices.profiles[self._profiles.cursor]
+        return (profile, self._choices.datasets[self._datasets.cursor]) if profile is not None else None
+
+    @on(VirtualList.Moved)
+    def _moved(self) -> None:
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(_REST, self._settle)
+
+    # ---- planning
+
+    def _settle(self) -> None:
+        """Plan what is chosen now, unless that is done, being done, or impossible."""
+        pair = self._pair()
+        if self._choices is None:
+            return
+        if (gone := engine.missing()) is not None:
+            self._show(partial(problem_lines, gone))
+        elif not self._choices.datasets:
+            self._show(partial(problem_lines, BadInput("there is no dataset yet", fix="Build one under Dataset, F3.")))
+        elif pair is None:
+            _, _, problem = self._choices.profiles[self._profiles.cursor]
+            self._show(partial(problem_lines, BadInput("this profile cannot be used", where=problem)))
+        elif self._plan is not None and self._plan[0] == pair:
+            self._show(partial(self._lines, self._plan[1]))
+        elif self._planning is None:
+            self._planning = pair
+            self._say(f"planning {pair[0].name} on {pair[1].label} …")
+            self._make(pair)
+        elif self._planning != pair:
+            self._say(f"{pair[0].name} on {pair[1].label} is planned next …")
+
+    @work(thread=True, exit_on_error=False, group="plan")
+    def _make(self, pair: Pair) -> None:
+        made: Plan | None = None
+        problem: LoraTuiError | None = None
+
+        def tell(line: str) -> None:
+            self.post_message(self.Counting(line))
+
+        try:
+            made = plan(self.shell.workspace, *pair, progress=tell)
+        except LoraTuiError as error:
+            problem = error
+        finally:
+            self.post_message(self.Planned(pair, made, problem))
+
+    def on_train_screen_counting(self, message: Counting) -> None:
+        """The counting takes some seconds: say what is going on."""
+        if self._planning is not None and self._planning == self._pair():
+            self._say(f"{message.line} …")
+
+    def on_train_screen_planned(self, message: Planned) -> None:
+        """Show the plan, or why there is none; then plan what was chosen meanwhile."""
+        self._planning = None
+        if message.plan is not None:
+            self._plan = (message.pair, message.plan)
+        if message.pair == self._pair() and message.plan is None:
+            error = message.error or LoraTuiError("the plan could not be made")
+            self._show(partial(problem_lines, error))
+        else:
+            self._settle()
+
+    def _lines(self, made: Plan, width: int) -> list[Line]:
+        return list(plan_lines(made, self.size.height > 40, width))
+
+    def _show(self, draw: Draw) -> None:
+        self.query_one("#plan", LiveLines).show(draw)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#plan", LiveLines).show(lambda width: [[(text, "accent")]])
+
+    # ---- what keys do
+
+    def action_other_list(self) -> None:
+        """From one list to the other."""
+        (self._datasets if self._profiles.has_focus else self._profiles).focus()
+
+    def action_refresh(self) -> None:
+        """Read the lists again; plan again."""
+        self._plan = None
+        self._choices = None
+        self._read()
+
+    def action_start(self) -> None:
+        """Start what the plan shows."""
+        pair = self._pair()
+        if self._starting:
+            return
+        if (gone := engine.missing()) is not None:
+            raise gone
+        if pair is None:
+            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
+        if self._plan is None or self._plan[0] != pair:
+            raise BadInput("the plan is not there yet", fix="See what the run would do first; then press s.")
+        self._starting = True
+        self._start(pair)
+
+    @work(thread=True, exit_on_error=False, group="start")
+    def _start(self, pair: Pair) -> None:
+        run: Run | None = None
+        try:
+            profile, dataset = pair
+            run = local.train(self.shell.workspace, profile, dataset, _samples(self.shell.workspace, profile))
+        finally:
+            self.post_message(self.Started(run))
+
+    async def on_train_screen_started(self, message: Started) -> None:
+        """Watch it."""
+        self._starting = False
+        if message.run is not None:
+            await self.app.switch_mode("monitor")
+            self.app.screen.post_message(RunChosen(message.run.id))
+
+
+def _samples(workspace: Workspace, profile: Profile) -> tuple[str, ...]:
+    """The prompts answered while it trains: the first of the profile's suite."""
+    if not profile.verification.suite:
+        return ()
+    return tuple(case.prompt for case in load_suite(workspace, profile.verification.suite).cases[:_SAMPLES])

@@ -1,0 +1,1 @@
+"""Verify: the same prompts to the baseline and the fine-tune, answer beside answer."""
