@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lora_tui.workspace.layout import Workspace
+if TYPE_CHECKING:
+    from lora_tui.workspace.layout import Workspace
 
 Advance = Callable[..., None]  # (done, total=0, text="")
 
@@ -19,8 +21,15 @@ class Cli:
     """What a command gets: the workspace it works in and the way it prints."""
 
     def __init__(self, workspace: str | None) -> None:
-        self.workspace = Workspace.locate(workspace)
+        self._named = workspace
         self.json = False
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace of --workspace, the environment or the platform; a command without one imports none of it."""
+        from lora_tui.workspace.layout import Workspace
+
+        return Workspace.locate(self._named)
 
     def emit(self, data: object, text: str | Callable[[], str] = "") -> None:
         """Print `data` as one JSON document under --json, else `text`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from rich.text import Text
 from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.dom import DOMNode
@@ -26,6 +26,7 @@ from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
+_OVERTAKEN = 0.1  # seconds in which earlier keys reach their widgets
 _LAST_SECONDS = 3.0  # after SIGHUP or SIGTERM the process ends by itself within this time, or is ended
 
 
@@ -46,10 +47,12 @@ class LoraTuiApp(App[None]):
         """`start` names the first screen. Raises BadInput when it, or something in config.toml, cannot be used."""
         self.DEFAULT_MODE = stage(start).name  # type: ignore[misc]  # no other screen is made first
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
+        self._disable_tooltips = True  # a resting mouse would cost a repaint
         self.workspace = workspace
         self.clock = clock
         self.config = load_config(workspace)
         self.keymap = checked(self.config.keymap)
+        self.last_words = ""  # for stderr, when the terminal is the shell's again
         self._interrupted = 0.0
         found, self._theme_errors = themes.load_themes(workspace)
         for theme in found:
@@ -72,7 +75,7 @@ class LoraTuiApp(App[None]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._leave_on_signal, int(number))
         for error in self._theme_errors:
-            self.notify(Text(str(error)).plain, title="Theme", severity="warning", timeout=10, markup=False)
+            self.notify(str(error), title="Theme", severity="warning", timeout=10, markup=False)
 
     def _leave_on_signal(self, number: int) -> None:
         watchdog = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))
@@ -126,13 +129,9 @@ class LoraTuiApp(App[None]):
 
     def _fatal_error(self) -> None:
         """A bug that broke a message loop: leave, and say in two lines where the traceback is."""
-        import sys
-
         error = sys.exc_info()[1] or self._exception or RuntimeError("unknown")
         where = self._log_bug(error)
-        self._exit_renderables.append(
-            Text(f"error: this is a bug in lora-tui: {error!r}\n  The traceback is in {where}.")
-        )
+        self.last_words = f"error: this is a bug in lora-tui: {error!r}\n  The traceback is in {where}."
         self._close_messages_no_wait()
 
     # ---- keys that work everywhere
@@ -147,6 +146,10 @@ class LoraTuiApp(App[None]):
             self.exit()
         else:
             await self.switch_mode("home")
+
+    async def action_quit(self) -> None:
+        """Leave, after the keys typed before: this one overtakes them."""
+        self.set_timer(_OVERTAKEN, self.exit)
 
     def action_help(self) -> None:
         """Show the keys of the focused screen."""

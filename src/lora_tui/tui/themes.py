@@ -26,6 +26,8 @@ VARIABLE_DEFAULTS = {
     "muted-style": "none",
     "faint": "#606060",
     "bar": "#303030",
+    "ansi-background": "ansi_default",  # Textual's own stylesheets ask an ansi theme for these two
+    "ansi-foreground": "ansi_default",
     "code-keyword": "#b294bb",
     "code-string": "#8abe8a",
     "code-number": "#d08f6a",

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from rich.segment import Segment
 from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -154,7 +154,11 @@ class VirtualList(ScrollView, can_focus=True):
         """Draw one row anew, because what the source says of it changed."""
         for hot in (False, True):
             self._strips.discard((index, hot, self._width))
-        self.refresh_line(index)
+        self.refresh_lines(index)
+
+    def refresh_lines(self, y_start: int, line_count: int = 1) -> None:
+        """Draw some rows anew, without the scroll bar beside them."""
+        self.refresh(Region(0, y_start - self.scroll_offset.y, self._width, line_count))
 
     def validate_cursor(self, value: int) -> int:
         """Stay inside."""
@@ -162,8 +166,8 @@ class VirtualList(ScrollView, can_focus=True):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Two lines are drawn: the row left and the row reached."""
-        self.refresh_line(old)
-        self.refresh_line(new)
+        self.refresh_lines(old)
+        self.refresh_lines(new)
         self._keep_in_sight()
         self.post_message(self.Moved(self, new))
 
@@ -198,11 +202,11 @@ class VirtualList(ScrollView, can_focus=True):
         for column, cell in zip(self._columns, self._source.cells(index), strict=True):
             size = column.width or max(1, width - fixed - 1)
             text = " " + fit(cell.text, size, right=column.right)
-            tone = "" if not cell.text.strip() and texts else cell.tone
-            if texts and (texts[-1][1] == tone or not cell.text.strip()):
-                texts[-1] = (texts[-1][0] + text, texts[-1][1])
+            before, tone = texts[-1] if texts else ("", cell.tone)
+            if texts and (tone == cell.tone or not text.strip() or not before.strip()):  # fewer colour changes to send
+                texts[-1] = (before + text, cell.tone if text.strip() else tone)
             else:
-                texts.append((text, tone))
+                texts.append((text, cell.tone))
         if hot:
             style = self.get_component_rich_style("vlist--cursor")
             return Strip([Segment("".join(text for text, _ in texts), style)]).adjust_cell_length(width, style)

@@ -15,6 +15,28 @@ class Dialog(ModalScreen[Result]):
     """A modal screen that escape and q close with the result None."""
 
     BINDINGS = bindings("dialog")
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        background: transparent;
+        .dialog {
+            width: auto;
+            max-width: 90%;
+            min-width: 40;
+            height: auto;
+            max-height: 90%;
+            padding: 0 1;
+            background: $surface;
+            border: round $primary;
+            border-title-color: $primary;
+            border-subtitle-color: $muted;
+        }
+        .-error {
+            border: round $error;
+            border-title-color: $error;
+        }
+    }
+    """
 
     def text(self) -> str:
         """What `c` copies."""

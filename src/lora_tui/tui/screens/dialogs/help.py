@@ -11,12 +11,15 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from lora_tui.tui.keymap import actions, keys_of
+from lora_tui.tui.safe_text import fit
 from lora_tui.tui.screens.dialogs.dialog import Dialog
+from lora_tui.tui.widgets.wrap import wrap
 
 if TYPE_CHECKING:
     from lora_tui.tui.app import LoraTuiApp
 
-_KEYS = 15  # cells of the key column
+_KEYS = 13  # cells of the key column
+_WIDTH = 72
 
 
 class HelpDialog(Dialog[None]):
@@ -56,13 +59,13 @@ class HelpDialog(Dialog[None]):
                 continue
             lines += [Content.styled(titles[place], "bold $primary")]
             for action in found:
-                text = action.help
-                if action.id.startswith("sessions.language") and action.id[-1].isdigit():
-                    number = int(action.id[-1])
-                    if number > len(shell.config.languages):
-                        continue
-                    text = f"It is {shell.config.languages[number - 1]}; go to the next."
-                keys = "  ".join(keys_of(action, shell.keymap))
-                lines.append(Content(f"  {keys:<{_KEYS}} {text}"))
+                keys, text = "  ".join(keys_of(action, shell.keymap)), action.help
+                if action.id == "sessions.language1":
+                    keys, text = "1–9", f"It is {', '.join(shell.config.languages[:9])}; go to the next."
+                elif action.id.startswith("sessions.language") and action.id[-1].isdigit():
+                    continue
+                first, *rest = wrap(text, _WIDTH - _KEYS - 3)
+                lines.append(Content(f"  {fit(keys, _KEYS)} {first}"))
+                lines += [Content(f"  {'':{_KEYS}} {line}") for line in rest]
             lines.append(Content(""))
         return lines[:-1]

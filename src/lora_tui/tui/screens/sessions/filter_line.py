@@ -73,4 +73,4 @@ class Position(Widget):
 
     def render(self) -> Content:
         """The text."""
-        return Content(fit(self._text, self.size.width - 1, right=True))
+        return Content(fit(f"{self._text} ", self.size.width, right=True))

@@ -34,17 +34,17 @@ class ExampleRows:
         return len(self.ids)
 
     def columns(self, width: int) -> Sequence[Column]:
-        """Mark, language, confidence, request; wider: source; turns, age."""
+        """Mark, language, request; wider: source; confidence, turns, age."""
         self._wide = width >= 100
         source = [Column(9)] if self._wide else []
-        return [Column(3), Column(_LANGUAGE), Column(4), Column(0), *source, Column(3, True), Column(3, True)]
+        return [Column(3), Column(_LANGUAGE), Column(0), *source, Column(4), Column(3, True), Column(3, True)]
 
     def cells(self, index: int) -> Sequence[Cell]:
         """One example as cells."""
         row = self.row(index)
         source = [Cell(row.source if row else "", "muted")] if self._wide else []
         if row is None:
-            return [Cell(""), Cell(""), Cell(""), Cell("gone", "muted"), *source, Cell(""), Cell("")]
+            return [Cell(""), Cell(""), Cell("gone", "muted"), *source, Cell(""), Cell(""), Cell("")]
         mark, tone = MARKS.get(row.decision or "", (" ", ""))
         marks = mark + ("!" if row.flagged else " ") + ("e" if row.edited else " ")
         certain = f"{row.confidence:.2f}" if row.confidence else "  – "
@@ -52,9 +52,9 @@ class ExampleRows:
         return [
             Cell(marks, "warn" if row.flagged and not row.decision else tone),
             Cell(row.language, "accent"),
-            Cell(" own" if own else certain, "muted"),
             Cell(one_line(row.request or row.title), "muted" if row.decision else ""),
             *source,
+            Cell(" own" if own else certain, "muted"),
             Cell(str(row.turns), "muted"),
             Cell(age(row.created, self._now), "muted"),
         ]

@@ -68,7 +68,7 @@ class AnswerPane(Vertical):
 
     def _head(self, endpoint: str, side: Side, width: int) -> list[LiveLine]:
         mark, tone = MARKS[side.outcome]
-        facts = [side.outcome]
+        facts: list[str] = [side.outcome]
         if side.tokens:
             facts += [f"{side.tokens} tokens", f"{side.seconds:.1f} s"]
         if side.cut:

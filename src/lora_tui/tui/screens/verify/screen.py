@@ -274,7 +274,11 @@ class VerifyScreen(Stage):
             for item in self._possible.reports
         ]
         now = self._comparison.id if self._comparison is not None else ""
-        self.app.push_screen(ChooseDialog("Comparisons", choices, now), lambda chosen: chosen and self._open(chosen))
+        self.app.push_screen(ChooseDialog("Comparisons", choices, now), self._opened)
+
+    def _opened(self, chosen: str | None) -> None:
+        if chosen:
+            self._open(chosen)
 
     def action_other_side(self) -> None:
         """At 80 columns, the other side's answer."""
