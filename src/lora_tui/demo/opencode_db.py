@@ -148,17 +148,18 @@ class SessionWriter:
             self._attachment(message, file["path"], file["text"])
         return message
 
-    def step(self, request: str, step: Mapping[str, Any], last: bool = True, **info: Any) -> str:
+    def step(self, request: str, step: Mapping[str, Any], last: bool = True, snapshot: str = "", **info: Any) -> str:
         """One answer of the model to the user message `request`. Returns the assistant message's id."""
+        mark = {"snapshot": snapshot} if snapshot else {}
         finish = "tool-calls" if step.get("tools") else "stop" if last else "unknown"
         message = self.assistant(request, finish=finish, **info)
-        self.part(message, {"type": "step-start"})
+        self.part(message, {"type": "step-start", **mark})
         for kind in ("reasoning", "text"):
             if kind in step:
                 self.part(message, {"type": kind, "text": step[kind], "time": {"start": self._now, "end": self._now}})
         for tool in step.get("tools", ()):
             self.part(message, self._tool(tool))
-        self.part(message, {"type": "step-finish", "reason": finish, "cost": 0, "tokens": _TOKENS})
+        self.part(message, {"type": "step-finish", "reason": finish, **mark, "cost": 0, "tokens": _TOKENS})
         return message
 
     def assistant(self, request: str, **info: Any) -> str:

@@ -13,14 +13,14 @@ Role = Literal["system", "user", "assistant", "tool"]
 Origin = Literal["", "shell", "compaction", "subtask"]
 
 
-class Function(msgspec.Struct, frozen=True):
+class Function(msgspec.Struct, frozen=True, gc=False):
     """The function part of a tool call; `arguments` is JSON text, byte for byte as the agent sent it."""
 
     name: str
     arguments: str
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """One structured tool call of an assistant message."""
 
     id: str
@@ -34,7 +34,7 @@ class ImageUrl(msgspec.Struct, frozen=True):
     url: str
 
 
-class TextPart(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+class TextPart(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="text"):
     """A text part of a message with several parts."""
 
     text: str
@@ -62,7 +62,7 @@ class FilePart(msgspec.Struct, frozen=True, tag_field="type", tag="file"):
 Part = TextPart | ImagePart | FilePart
 
 
-class About(msgspec.Struct, frozen=True, omit_defaults=True):
+class About(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the source knows about a message. Not sent to the model, not trained on."""
 
     native_id: str = ""
@@ -80,7 +80,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     diffs: tuple[str, ...] = ()  # files the turn changed, when the source says so
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One chat message."""
 
     role: Role

@@ -28,7 +28,7 @@ from lora_tui.sources.model import (
     TextPart,
     ToolCall,
 )
-from lora_tui.sources.opencode.rows import Attachment, MessageData, PartData, Summary, ToolState
+from lora_tui.sources.opencode.rows import MessageData, PartData, Summary, ToolState
 
 _ABORTED = "MessageAbortedError"
 _CLEARED = "[Old tool result content cleared]"
@@ -37,7 +37,10 @@ _MEDIA_FOLLOWS = "Attached media from tool result:"
 _COMPACTED = "What did we do so far?"
 _RUN_BY_USER = "The following tool was executed by the user"
 
+_ANSWERS = ("text", "reasoning", "tool")
+
 Parts = Iterable[tuple[str, PartData]]  # a message's parts with their ids, in id order
+Step = list[tuple[str, PartData]]  # what the model said between two step-start parts
 
 
 class Conversation:
@@ -57,14 +60,12 @@ class Conversation:
         created: epoch milliseconds. Parts are read once and not kept.
         """
         self._reverted = self._reverted or native_id == self._reverted_from
-        about = About(
-            native_id=native_id, created=created, agent=data.agent or data.mode or "", reverted=self._reverted
-        )
+        agent = data.agent or data.mode or ""
         if data.role == "user":
-            return self._user(about, data, parts)
-        return self._assistant(about, data, parts)
+            return self._user(native_id, created, agent, data, parts)
+        return self._assistant(native_id, created, agent, data, parts)
 
-    def _user(self, about: About, data: MessageData, parts: Parts) -> Iterator[Message]:
+    def _user(self, native_id: str, created: int, agent: str, data: MessageData, parts: Parts) -> Iterator[Message]:
         content: list[Part] = []
         synthetic: list[int] = []
         origin: Origin = ""
@@ -90,122 +91,115 @@ class Conversation:
         if len(synthetic) != len(content) and origin == "shell":
             origin = ""  # somebody typed more than the command
         if origin in ("shell", "subtask"):
-            self._commands[about.native_id] = origin
+            self._commands[native_id] = origin
         if content:
             changed = data.summary.diffs if isinstance(data.summary, Summary) else []
-            about = msgspec.structs.replace(
-                about,
+            about = About(
+                native_id=native_id,
+                created=created,
+                agent=agent,
                 synthetic=tuple(synthetic),
+                reverted=self._reverted,
                 origin=origin,
                 diffs=tuple(change.file for change in changed if change.file),
             )
             yield _user_message(content, about)
 
-    def _assistant(self, about: About, data: MessageData, parts: Parts) -> Iterator[Message]:
+    def _assistant(
+        self, native_id: str, created: int, agent: str, data: MessageData, parts: Parts
+    ) -> Iterator[Message]:
         error = data.error.name if data.error is not None else ""
         if error and error != _ABORTED:
             return  # what came before the error is not sent again
-        steps: list[_Step] = []
-        step = _Step()
-        real = False
-        for native_id, part in parts:
-            real = real or part.type not in ("step-start", "reasoning")
-            if part.type == "step-start":
-                step = _Step(started=True)
-                steps.append(step)
-            elif part.type in ("text", "reasoning", "tool"):
-                if not steps:
+        steps: list[Step] = []
+        step: Step | None = None
+        started = real = False
+        for part_id, part in parts:
+            kind = part.type
+            if kind == "step-start":
+                step, started = None, True
+                continue
+            if kind != "reasoning":
+                real = True
+            if kind in _ANSWERS:
+                if step is None:
+                    step = []
                     steps.append(step)
-                step.add(native_id, part)
-        steps = [step for step in steps if step.filled]
+                step.append((part_id, part))
         if not steps or (error and not real):
             return
         origin: Origin = "compaction" if data.summary is True else ""
-        if not any(step.started for step in steps):  # not a model's step: opencode itself ran the user's command
+        if not started:  # not a model's step: opencode itself ran the user's command
             origin = origin or self._commands.get(data.parentID or "", "")
-        about = msgspec.structs.replace(
-            about,
+        about = About(
+            native_id=native_id,
+            created=created,
+            agent=agent,
             model=f"{data.providerID}/{data.modelID}" if data.providerID else data.modelID or "",
+            reverted=self._reverted,
             origin=origin,
             error=error,
             interrupted=bool(error),
         )
+        media: list[Part] = []
         for step in steps:
-            yield from step.messages(about)
-        media = [file for step in steps for file in step.media]
+            yield from _step_messages(step, about, media)
         if media:
-            shown = [_attached(file.mime, file.url, file.filename) for file in media]
-            follows: list[Part] = [TextPart(_MEDIA_FOLLOWS), *(part for part in shown if part is not None)]
             yield _user_message(
-                follows,
+                [TextPart(_MEDIA_FOLLOWS), *media],
                 About(
-                    native_id=about.native_id,
-                    created=about.created,
-                    agent=about.agent,
+                    native_id=native_id,
+                    created=created,
+                    agent=agent,
                     synthetic=(0,),
-                    reverted=about.reverted,
+                    reverted=self._reverted,
                     origin=origin,
                 ),
             )
 
 
-class _Step:
-    """One answer of the model: everything between two step-start parts of an assistant message."""
-
-    def __init__(self, started: bool = False) -> None:
-        self.started = started
-        self.filled = False
-        self.text: list[str] = []
-        self.reasoning: list[str] = []
-        self.calls: list[tuple[str, PartData, ToolState]] = []
-        self.media: list[Attachment] = []
-
-    def add(self, native_id: str, part: PartData) -> None:
-        if part.type == "text":
-            self.text.append(part.text)
-        elif part.type == "reasoning":
-            self.reasoning.append(part.text)
-        elif part.state is not None:
-            self.calls.append((native_id, part, part.state))
-            if part.state.status == "completed" and not part.state.time.compacted:
-                self.media += [file for file in part.state.attachments or [] if _is_media(file.mime)]
-        self.filled = True
-
-    def messages(self, about: About) -> Iterator[Message]:
-        yield Message(
-            role="assistant",
-            content="".join(self.text),
-            reasoning_content="".join(self.reasoning),
-            tool_calls=[
-                ToolCall(id=part.callID, function=Function(name=part.tool, arguments=bytes(state.input).decode()))
-                for _, part, state in self.calls
-            ],
-            about=about,
-        )
-        for native_id, part, state in self.calls:
-            yield _tool_message(native_id, part, state, about)
+def _step_messages(step: Step, about: About, media: list[Part]) -> Iterator[Message]:
+    """One answer of the model with the outputs of its tools; pictures in the outputs are added to `media`."""
+    calls = [(part_id, part, part.state) for part_id, part in step if part.state is not None]
+    yield Message(
+        role="assistant",
+        content="".join([part.text for _, part in step if part.type == "text"]),
+        reasoning_content="".join([part.text for _, part in step if part.type == "reasoning"]),
+        tool_calls=[
+            ToolCall(part.callID, Function(part.tool, bytes(state.input).decode())) for _, part, state in calls
+        ],
+        about=about,
+    )
+    for part_id, part, state in calls:
+        yield _tool_message(part_id, part, state, about)
+        if state.attachments and state.status == "completed" and not state.time.compacted:
+            shown = [
+                _attached(file.mime, file.url, file.filename) for file in state.attachments if _is_media(file.mime)
+            ]
+            media += [file for file in shown if file is not None]
 
 
 def _tool_message(native_id: str, part: PartData, state: ToolState, about: About) -> Message:
     """What the model was told about one call."""
     metadata = state.metadata
-    interrupted = metadata is not None and metadata.interrupted is True
-    cleared = False
-    error = ""
+    interrupted = cleared = False
+    error = child = ""
+    exit_code = None
+    if metadata is not None:
+        interrupted = metadata.interrupted is True
+        exit_code = metadata.exit if type(metadata.exit) is int else None
+        child = metadata.sessionId if part.tool == "task" and isinstance(metadata.sessionId, str) else ""
     if state.status == "completed":
         cleared = bool(state.time.compacted)
         content = _CLEARED if cleared else _output(state)
         error = "invalid" if part.tool == "invalid" else ""
     elif state.status == "error":
-        content = state.error
-        error = "error"
+        content, error = state.error, "error"
         if metadata is not None and interrupted:  # what a stopped command had printed counts as its output
             output = msgspec.json.decode(metadata.output)
             content = output if isinstance(output, str) else content
     else:
         content, error, interrupted = _INTERRUPTED, "error", True
-    exit_code = metadata.exit if metadata is not None else None
-    child = metadata.sessionId if metadata is not None and part.tool == "task" else None
     return Message(
         role="tool",
         content=content,
@@ -217,17 +211,17 @@ def _tool_message(native_id: str, part: PartData, state: ToolState, about: About
             reverted=about.reverted,
             origin=about.origin,
             error=error,
-            exit=exit_code if type(exit_code) is int else None,
+            exit=exit_code,
             interrupted=interrupted,
             cleared=cleared,
-            child=child if isinstance(child, str) else "",
+            child=child,
         ),
     )
 
 
 def _output(state: ToolState) -> str:
     """A tool's output; with attachments that are no pictures and no PDFs, the JSON opencode makes of both."""
-    others = [file for file in state.attachments or [] if not _is_media(file.mime)]
+    others = [file for file in state.attachments if not _is_media(file.mime)] if state.attachments else []
     if not others:
         return state.output
     value: list[dict[str, str]] = [{"type": "text", "text": state.output}] if state.output else []

@@ -1,27 +1,37 @@
 """Reading sessions of 1.2–1.18: the tables session, message and part.
 
-Memory: the ids of one session's messages, and one message with its parts.
+Memory: one message and one of its parts at a time, besides what the message itself keeps of them.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from lora_tui.sources.model import Message, Session
 from lora_tui.sources.opencode import tables
 from lora_tui.sources.opencode.conversation import Conversation
-from lora_tui.sources.opencode.rows import MessageData, PartData, message_data, part_data
+from lora_tui.sources.opencode.rows import PartData, message_data, part_data
 from lora_tui.sources.registry import Quarantine, Quarantined
 
 RANK = 2  # of the same session in several generations, the highest is read
-_MESSAGES = "SELECT id, time_created FROM message WHERE session_id = ? ORDER BY time_created, id"
-_DATA = "SELECT CAST(data AS BLOB) FROM message WHERE id = ?"
+# Rows stream in index order. Where one is larger than SQLite was allowed to read (opening.LARGEST_ROW) its statement
+# ends, and what comes after it is read one by one, so that only the large row is lost.
+_MESSAGES = """
+SELECT id, time_created, CAST(data AS BLOB) FROM message WHERE session_id = ? ORDER BY time_created, id
+"""
+_MESSAGES_AFTER = """
+SELECT id, time_created FROM message WHERE session_id = ? AND (time_created, id) > (?, ?) ORDER BY time_created, id
+"""
+_MESSAGE = "SELECT CAST(data AS BLOB) FROM message WHERE id = ?"
 _PARTS = "SELECT id, CAST(data AS BLOB) FROM part WHERE message_id = ? ORDER BY id"
 _PARTS_AFTER = "SELECT id FROM part WHERE message_id = ? AND id > ? ORDER BY id"
 _PART = "SELECT CAST(data AS BLOB) FROM part WHERE id = ?"
+
+
+Lost = Callable[[str, str, object], None]  # kind, native id, reason
 
 
 class Revert(msgspec.Struct, frozen=True):
@@ -58,46 +68,59 @@ class V1Reader:
 
     def messages(self, session: Session, quarantine: Quarantine) -> Iterator[Message]:
         """One session's conversation in order."""
+
+        def lost(kind: str, native_id: str, reason: object) -> None:
+            quarantine(Quarantined(self._where, kind, native_id, str(reason), session.native_id))
+
         conversation = Conversation(self._reverted.get(session.native_id, ""))
-        for native_id, created in self._connection.execute(_MESSAGES, (session.native_id,)).fetchall():
-            data = self._message(native_id, session, quarantine)
-            if data is not None:
-                yield from conversation.add(native_id, created, data, self._parts(native_id, session, quarantine))
-
-    def _message(self, native_id: str, session: Session, quarantine: Quarantine) -> MessageData | None:
-        try:
-            (text,) = self._connection.execute(_DATA, (native_id,)).fetchone()
-            data = message_data(text)
+        for native_id, created, text in self._message_rows(session.native_id, lost):
+            try:
+                data = message_data(text)
+            except (msgspec.DecodeError, TypeError) as error:
+                lost("message", native_id, error)
+                continue
             if data.role in ("user", "assistant"):
-                return data
-            reason = f"unknown role {data.role!r}"
-        except (msgspec.DecodeError, sqlite3.DataError, TypeError) as error:
-            reason = str(error)
-        quarantine(Quarantined(self._where, "message", native_id, reason, session.native_id))
-        return None
+                yield from conversation.add(native_id, created, data, self._parts(native_id, lost))
+            else:
+                lost("message", native_id, f"unknown role {data.role!r}")
 
-    def _parts(self, message: str, session: Session, quarantine: Quarantine) -> Iterator[tuple[str, PartData]]:
+    def _parts(self, message: str, lost: Lost) -> Iterator[tuple[str, PartData]]:
+        for native_id, text in self._part_rows(message, lost):
+            try:
+                part = part_data(text)
+            except (msgspec.DecodeError, TypeError) as error:
+                lost("part", native_id, error)
+                continue
+            yield native_id, part
+
+    def _message_rows(self, session: str, lost: Lost) -> Iterator[tuple[str, int, bytes]]:
+        last: tuple[int, str] = (-1, "")
+        try:
+            for row in self._connection.execute(_MESSAGES, (session,)):
+                last = (row[1], row[0])
+                yield row
+        except sqlite3.DataError:
+            for native_id, created in self._connection.execute(_MESSAGES_AFTER, (session, *last)).fetchall():
+                text = self._alone(_MESSAGE, "message", native_id, lost)
+                if text is not None:
+                    yield native_id, created, text
+
+    def _part_rows(self, message: str, lost: Lost) -> Iterator[tuple[str, bytes]]:
         last = ""
         try:
-            for native_id, text in self._connection.execute(_PARTS, (message,)):
-                last = native_id
-                part = self._part(native_id, text, session, quarantine)
-                if part is not None:
-                    yield native_id, part
-        except sqlite3.DataError:  # the next row is larger than SQLite was allowed to read: one by one from here
+            for row in self._connection.execute(_PARTS, (message,)):
+                last = row[0]
+                yield row
+        except sqlite3.DataError:
             for (native_id,) in self._connection.execute(_PARTS_AFTER, (message, last)).fetchall():
-                try:
-                    (text,) = self._connection.execute(_PART, (native_id,)).fetchone()
-                except sqlite3.DataError as error:
-                    quarantine(Quarantined(self._where, "part", native_id, str(error), session.native_id))
-                    continue
-                part = self._part(native_id, text, session, quarantine)
-                if part is not None:
-                    yield native_id, part
+                text = self._alone(_PART, "part", native_id, lost)
+                if text is not None:
+                    yield native_id, text
 
-    def _part(self, native_id: str, text: bytes, session: Session, quarantine: Quarantine) -> PartData | None:
+    def _alone(self, query: str, kind: str, native_id: str, lost: Lost) -> bytes | None:
         try:
-            return part_data(text)
-        except (msgspec.DecodeError, TypeError) as error:
-            quarantine(Quarantined(self._where, "part", native_id, str(error), session.native_id))
+            text: bytes | None = self._connection.execute(query, (native_id,)).fetchone()[0]
+        except sqlite3.DataError as error:
+            lost(kind, native_id, error)
             return None
+        return text

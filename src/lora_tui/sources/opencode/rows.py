@@ -1,7 +1,8 @@
 """What opencode keeps in the JSON of a message and of a part, as far as the conversation needs it.
 
 One shape for the `data` columns of the SQLite generation 1.2–1.18 and for the files of the JSON generation up to 1.1.
-Everything a model never sees (snapshots, previews, diffs) is skipped while decoding.
+Everything a model never sees (snapshots, previews, diffs) is skipped while decoding. gc=False: rows come by the
+hundred thousand, hold no cycles and are gone at once, so the collector need not look at them.
 """
 
 from __future__ import annotations
@@ -21,38 +22,38 @@ _SURROGATE = re.compile(
 _LONE = 6
 
 
-class ChangedFile(msgspec.Struct, frozen=True):
+class ChangedFile(msgspec.Struct, frozen=True, gc=False):
     """One file of a turn's net changes."""
 
     file: str = ""
 
 
-class Summary(msgspec.Struct, frozen=True):
+class Summary(msgspec.Struct, frozen=True, gc=False):
     """A user message's summary of what its turn changed; patches can be huge and are skipped."""
 
     diffs: list[ChangedFile] = []
 
 
-class ModelName(msgspec.Struct, frozen=True):
+class ModelName(msgspec.Struct, frozen=True, gc=False):
     """Which model a user message was meant for."""
 
     providerID: str = ""
     modelID: str = ""
 
 
-class NamedError(msgspec.Struct, frozen=True):
+class NamedError(msgspec.Struct, frozen=True, gc=False):
     """Why an assistant message ended early."""
 
     name: str = ""
 
 
-class Times(msgspec.Struct, frozen=True):
+class Times(msgspec.Struct, frozen=True, gc=False):
     """Epoch milliseconds; JavaScript numbers may have a fraction."""
 
     created: float = 0
 
 
-class MessageData(msgspec.Struct, frozen=True):
+class MessageData(msgspec.Struct, frozen=True, gc=False):
     """`message.data`, or storage/message/<session>/<id>.json with its ids inline."""
 
     role: str
@@ -68,14 +69,14 @@ class MessageData(msgspec.Struct, frozen=True):
     error: NamedError | None = None
 
 
-class ToolTimes(msgspec.Struct, frozen=True):
+class ToolTimes(msgspec.Struct, frozen=True, gc=False):
     """When a tool ran; `compacted` is when its output was taken out of the model's context."""
 
     start: float = 0
     compacted: float | None = None
 
 
-class ToolMetadata(msgspec.Struct, frozen=True):
+class ToolMetadata(msgspec.Struct, frozen=True, gc=False):
     """What tools note about a call. Tools of other servers may put anything under these names."""
 
     exit: Any = None
@@ -84,7 +85,7 @@ class ToolMetadata(msgspec.Struct, frozen=True):
     output: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class Attachment(msgspec.Struct, frozen=True, gc=False):
     """A file that a tool's output carries."""
 
     mime: str = ""
@@ -92,7 +93,7 @@ class Attachment(msgspec.Struct, frozen=True):
     filename: str | None = None
 
 
-class ToolState(msgspec.Struct, frozen=True):
+class ToolState(msgspec.Struct, frozen=True, gc=False):
     """A tool call: pending, running, completed or error."""
 
     status: str
@@ -104,13 +105,13 @@ class ToolState(msgspec.Struct, frozen=True):
     attachments: list[Attachment] | None = None
 
 
-class PartMetadata(msgspec.Struct, frozen=True):
+class PartMetadata(msgspec.Struct, frozen=True, gc=False):
     """What opencode notes about a text part it wrote itself."""
 
     compaction_continue: Any = None
 
 
-class PartData(msgspec.Struct, frozen=True):
+class PartData(msgspec.Struct, frozen=True, gc=False):
     """`part.data`, or storage/part/<message>/<id>.json: the fields of every type of part in one struct."""
 
     type: str
@@ -133,12 +134,18 @@ _part = msgspec.json.Decoder(PartData)
 
 def message_data(text: bytes) -> MessageData:
     """Decode a message. Raises msgspec.DecodeError (which ValidationError is one of)."""
-    return decode(_message, text)
+    try:
+        return _message.decode(text)
+    except msgspec.DecodeError:
+        return decode(_message, text)
 
 
 def part_data(text: bytes) -> PartData:
     """Decode a part. Raises msgspec.DecodeError (which ValidationError is one of)."""
-    return decode(_part, text)
+    try:
+        return _part.decode(text)
+    except msgspec.DecodeError:
+        return decode(_part, text)
 
 
 def decode(decoder: msgspec.json.Decoder[_Row], text: bytes) -> _Row:
