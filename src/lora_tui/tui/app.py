@@ -74,6 +74,9 @@ class LoraTuiApp(App[None]):
         if threading.current_thread() is threading.main_thread() and not self.is_headless:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._leave_on_signal, int(number))
+        self.call_after_refresh(self._tell_theme_errors)
+
+    def _tell_theme_errors(self) -> None:
         for error in self._theme_errors:
             self.notify(str(error), title="Theme", severity="warning", timeout=10, markup=False)
 

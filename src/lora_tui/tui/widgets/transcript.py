@@ -110,21 +110,21 @@ class Transcript(ScrollView, can_focus=True):
 
     def action_line(self, lines: int) -> None:
         """Scroll by lines."""
-        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False, immediate=True)
 
     def action_page(self, pages: float) -> None:
         """Scroll by pages of the window."""
         step = int(pages * max(2, self.scrollable_content_region.height - 2))
-        self.scroll_to(y=self.scroll_offset.y + step, animate=False)
+        self.scroll_to(y=self.scroll_offset.y + step, animate=False, immediate=True)
 
     def action_first(self) -> None:
         """To the top."""
-        self.scroll_to(y=0, animate=False)
+        self.scroll_to(y=0, animate=False, immediate=True)
 
     def action_last(self) -> None:
         """To the end; the whole conversation is laid out for it."""
         self._lay_out(1 << 40)
-        self.scroll_to(y=len(self._lines), animate=False)
+        self.scroll_to(y=len(self._lines), animate=False, immediate=True)
 
     def action_unfold(self) -> None:
         """Show long outputs whole, or fold them again."""

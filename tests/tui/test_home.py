@@ -1,0 +1,113 @@
+"""Home: where things stand and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from on_screen import shown, text_of, until
+
+from lora_tui.curation import examples, labels
+from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.home.next_step import next_step
+from lora_tui.tui.screens.home.overview import DatasetLine, LanguageCount, Overview, ReportLine, RunLine
+from lora_tui.workspace.layout import Workspace
+
+OpenApp = Callable[..., LoraTuiApp]
+
+
+async def test_the_pipeline_counts_what_waits(open_app: OpenApp) -> None:
+    app = open_app()
+    async with app.run_test(size=(80, 24)):
+        text = await shown(app, "9 examples from 9 sessions")
+        assert "7 to look at · 1 accepted · 1 rejected" in text
+        assert "Next" in text
+
+
+async def test_enter_goes_to_the_next_step(open_app: OpenApp, little: Workspace) -> None:
+    labels.undo(little, "someone")
+    labels.undo(little, "someone")
+    labels.undo(little, "someone")
+    app = open_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "accept the good ones")
+        await pilot.press("enter")
+        assert app.current_mode == "sessions"
+
+
+async def test_it_counts_again_when_shown_again(open_app: OpenApp, little: Workspace) -> None:
+    app = open_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "1 accepted")
+        await pilot.press("f2")
+        await shown(app, "1 of 9")
+        await pilot.press("a", "q")
+        await shown(app, "2 accepted")
+    assert examples.counts(little).of("accept") == 2
+
+
+async def test_an_empty_workspace_says_how_to_begin(
+    open_app: OpenApp, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    app = open_app("home", Workspace(tmp_path_factory.mktemp("empty")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await shown(app, "This workspace is empty.")
+        assert "opencode keeps on this machine" in text
+        await pilot.press("i")
+        await shown(app, "opencode has no sessions on this machine.")
+        await pilot.press("escape")
+        await pilot.press("d")
+        await shown(app, "trains a tiny model")
+        await pilot.press("escape")
+        assert "trains a tiny model" not in text_of(app)
+
+
+async def test_reading_a_history_runs_beside_the_app_and_shows_its_error(
+    open_app: OpenApp, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty = Workspace(tmp_path_factory.mktemp("empty"))
+    app = open_app("home", empty)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(app, "This workspace is empty.")
+        await pilot.press("i")
+        await shown(app, "another database")
+        await pilot.press(*"/nowhere.db", "enter")
+        await shown(app, "ended with code 2", seconds=20)
+        assert "error:" in text_of(app)
+        await pilot.press("escape")
+        await until(lambda: "This workspace is empty." in text_of(app))
+
+
+FULL = Overview(
+    sessions=10,
+    examples=40,
+    unlabelled=20,
+    accepted=15,
+    rejected=5,
+    languages=(LanguageCount("rust", 40, 15, 20),),
+    datasets=1,
+    dataset=DatasetLine("rust@1", {"train": 12}, 1.0, ("rust",)),
+    runs=1,
+    run=RunLine("r1", "tiny on rust@1", "finished", 30, 30, 0.5, "rust@1", 2.0),
+    reports=1,
+    report=ReportLine("adapter:tiny", 5, 0, 5, 3.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "screen"),
+    [
+        ({"accepted": 0}, "sessions"),
+        ({"dataset": None}, "dataset"),
+        ({"run": None}, "train"),
+        ({"run": msgspec.structs.replace(FULL.run, state="failed")}, "monitor"),
+        ({"run": msgspec.structs.replace(FULL.run, state="running"), "running": 1}, "monitor"),
+        ({"report": None}, "verify"),
+        ({"report": ReportLine("adapter:tiny", 5, 0, 3, 3.0)}, "verify"),
+        ({"accepted_since": 4}, "dataset"),
+        ({}, "sessions"),
+    ],
+)
+def test_the_next_step_is_the_first_stage_that_waits(changes: dict[str, object], screen: str) -> None:
+    assert next_step(msgspec.structs.replace(FULL, **changes)).screen == screen
