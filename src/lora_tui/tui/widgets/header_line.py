@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rich.segment import Segment
 from textual import events
-from textual.content import Content
+from textual.strip import Strip
 from textual.widget import Widget
 
 from lora_tui.tui.stages import STAGES
@@ -14,37 +15,33 @@ class HeaderLine(Widget):
 
     COMPONENT_CLASSES = {"header-line--current"}
     DEFAULT_CSS = """
-    HeaderLine .header-line--current { color: $foreground; text-style: bold reverse; }
+    HeaderLine .header-line--current { color: $primary; text-style: bold reverse; }
     """
 
     def __init__(self, current: str) -> None:
         super().__init__()
+        self._pieces: list[tuple[str, str]] = [("", " lora-tui ")]  # (screen or '', text)
+        for item in STAGES:
+            named = f"{item.key} {item.title}" if item.key else item.title
+            self._pieces += [("", " "), (item.name, item.title if item.name == current else named), ("", " ")]
         self._current = current
 
-    def _pieces(self) -> list[tuple[str, str]]:
-        """(screen name, text) in order; a name of '' belongs to no screen."""
-        pieces = [("", " lora-tui  ")]
-        for item in STAGES:
-            pieces.append((item.name, f"{item.key} {item.title}" if item.key else item.title))
-            pieces.append(("", "  "))
-        return pieces
-
-    def render(self) -> Content:
+    def render_line(self, y: int) -> Strip:
         """The line."""
-        parts: list[Content] = []
-        for name, text in self._pieces():
-            if name and name == self._current:
-                parts.append(Content.styled(f" {text.split()[-1]} ", self.get_visual_style("header-line--current")))
-            else:
-                parts.append(Content(text))
-        return Content.assemble(*parts)
+        base, marked = self.rich_style, self.get_component_rich_style("header-line--current")
+        segments: list[Segment] = []
+        hot = [place for place, (name, _) in enumerate(self._pieces) if name == self._current]
+        for place, (_, text) in enumerate(self._pieces):
+            beside = any(abs(place - one) <= 1 for one in hot)
+            segments.append(Segment(text, marked if beside else base))
+        return Strip(segments).adjust_cell_length(self.size.width, base)
 
     async def on_click(self, event: events.Click) -> None:
-        """Find the name under the pointer."""
-        x = 0
-        for name, text in self._pieces():
-            width = len(text) if name != self._current else len(text.split()[-1]) + 2
-            if x <= event.x < x + width and name and name != self._current:
-                await self.app.run_action(f"app.go('{name}')")
+        """Go to the name under the pointer."""
+        end = 0
+        for name, text in self._pieces:
+            end += len(text)
+            if event.x < end:
+                if name:
+                    await self.app.run_action(f"app.go('{name}')")
                 return
-            x += width
