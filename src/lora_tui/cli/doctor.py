@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lora_tui.backends.hardware import machine
-from lora_tui.cli.output import Cli, json_option, pass_cli, table
+from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.workspace.errors import LoraTuiError
 
 _ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -23,14 +23,19 @@ _LOW_DISK = 5 * 1024**3
 def command(cli: Cli) -> None:
     """Check this machine: Python, SQLite, engine, GPUs, memory, disk, workspace; exit code 1 when one is missing."""
     checks = [_python(), _sqlite(), _engine(), *_machine(cli), _workspace(cli)]
-    cli.emit(
-        checks,
-        lambda: table(
-            [(item["state"], item["what"], item["found"], item["fix"]) for item in checks], ("", "what", "found", "")
-        ),
-    )
+    cli.emit(checks, lambda: _text(checks))
     if any(item["state"] == "missing" for item in checks):
         raise click.exceptions.Exit(1)
+
+
+def _text(checks: list[dict[str, Any]]) -> str:
+    width = max(len(item["what"]) for item in checks)
+    lines = []
+    for item in checks:
+        lines.append(f"{item['state']:<8} {item['what']:<{width}}  {item['found']}")
+        if item["fix"]:
+            lines.append(f"{'':<8} {'':<{width}}  → {item['fix']}")
+    return "\n".join(lines)
 
 
 def _check(state: str, what: str, found: object, fix: str = "") -> dict[str, Any]:
