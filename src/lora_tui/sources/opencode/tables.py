@@ -98,15 +98,16 @@ def session(row: dict[str, Any], where: str, fingerprint: str) -> Session:
     )
 
 
-def changes(connection: sqlite3.Connection, table: str) -> dict[str, tuple[int, int]]:
-    """How many rows each session has in a table, and when the last of them was changed.
+def changes(connection: sqlite3.Connection, table: str) -> dict[str, tuple[int, int, int]]:
+    """Each session's rows in a table: their number, when the last was changed, and a sum that any change moves.
 
     Scans the table rather than its index: each page is read once, and no text that overflows its page.
     """
     rows = connection.execute(
-        f"SELECT session_id, count(*), max(time_updated) FROM {table} NOT INDEXED GROUP BY session_id"
+        "SELECT session_id, count(*), max(time_updated), sum(time_updated & 0xffffffff) "
+        f"FROM {table} NOT INDEXED GROUP BY session_id"
     )
-    return {session: (number, at) for session, number, at in rows}
+    return {session: (number, last, total) for session, number, last, total in rows}
 
 
 def digest(seen: object) -> str:
