@@ -25,8 +25,6 @@ def evidence_lines(example: Example, width: int) -> list[Line]:
         [(f"+{piece.weight:g} ".rjust(7), "good"), (fit(f"{piece.language}: {one_line(piece.detail)}", width - 8), "")]
         for piece in verdict.evidence[:_MOST]
     )
-    if not verdict.evidence:
-        lines.append([("  nothing in it points to a language", "muted")])
     return [*lines, []]
 
 
@@ -34,6 +32,8 @@ def _verdict(example: Example) -> str:
     row, verdict = example.row, example.verdict
     shares = ", ".join(f"{language} {share:.0%}" for language, share in list(verdict.shares.items())[:3])
     machine = f"{verdict.language} {verdict.confidence:.2f}" + ("" if verdict.sure else ", not sure")
+    if verdict.language == "none":
+        machine = "no language: too little points to one"
     own = f" · you said {row.language}" if row.language != row.machine_language else ""
     several = f" ({shares})" if len(verdict.shares) > 1 else ""
     return f"{machine}{several}{own}"
