@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,9 +12,11 @@ import psutil
 
 from lora_tui.adapters import registry
 from lora_tui.dataset.model import Dataset, Manifest, Row, RowMessage
-from lora_tui.jobs import journal
-from lora_tui.jobs.job import Job, JobFile, Train, Verify
+from lora_tui.jobs import audit, journal
+from lora_tui.jobs.job import Audit, Job, JobFile, Train, Verify
 from lora_tui.jobs.supervisor import Process, Run
+from lora_tui.verify import report
+from lora_tui.verify.suite import read_suite
 from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data, Model, Profile, Training, Verification
@@ -197,12 +198,87 @@ def answer(prompt: int, side: str, text: str) -> journal.Answer:
     )
 
 
-def until(condition: object, seconds: float = 10.0) -> bool:
-    """Whether `condition()` comes true in time."""
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
+CODE = "Here:\n\n```rust\nfn sum(items: &[i32]) -> i32 {\n    items.iter().sum()\n}\n```"
+CHATTER = "I am a tiny model and I like to talk about the weather"
+PROMPTS = ("sum of a slice", "read a file", "keep the even numbers", "reverse a string", "count words")
+
+
+def compared() -> list[journal.AnyEvent]:
+    """Five prompts answered by both: the fine-tune gains three, loses one, and fails one that the baseline fails."""
+    events: list[journal.AnyEvent] = [journal.Started(pid=1, host="box", total_steps=10)]
+    events += [answer(number, "baseline", CODE if number == 3 else CHATTER) for number in range(5)]
+    events += [answer(number, "tuned", CHATTER if number in (3, 4) else CODE) for number in range(5)]
+    return events
+
+
+def write_comparison(workspace: Workspace, suite: Path, identity: str = "20260921-131010-verify-dddd") -> Run:
+    """A finished comparison with its report."""
+    job = verify_job(workspace, suite)
+    events = compared()
+    finished = journal.Finished(steps=10, seconds=9.0, output=identity)
+    run = write_run(workspace, identity, job, "five: adapter:tiny@1.0.0 against base", [*events, finished])
+    ended(run)
+    answers = {(item.prompt, item.side): item for item in events if isinstance(item, journal.Answer)}
+    made = report.make(identity, read_suite(suite), (job.baseline, job.tuned), answers)
+    report.write(msgspec.structs.replace(made, created=NOW - 600), workspace.reports / identity)
+    return run
+
+
+def write_base(workspace: Workspace) -> Path:
+    """The folder of the demo's base, as far as anybody but the engine looks."""
+    folder = workspace.root / "demo" / "base"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def write_audit(workspace: Workspace, profile: Profile = PROFILE) -> None:
+    """rust@1 counted for a profile, so that a plan needs no engine."""
+    base = str(workspace.root / "demo" / "base")
+    job = Audit(profile=profile, base=base, dataset=str(workspace.datasets / "rust" / "1"))
+    run = write_run(workspace, f"20260921-090909-audit-{profile.name}", job, "rust@1 counted", [])
+    bins = ((128, 3), (256, 11), (512, 12), (1024, 5))
+    audit.save(
+        run.folder,
+        audit.Audited(
+            rows=31,
+            validation_rows=4,
+            left_out=(audit.LeftOut("5c1f", "train", "too_long", 2300), audit.LeftOut("77aa", "train", "no_loss", 120)),
+            tokens=25_172,
+            loss_tokens=12_034,
+            longest=2_300,
+            histogram=tuple(audit.Bin(up_to, rows) for up_to, rows in bins),
+            max_length=1_024,
+            parameters=4_300_000,
+            trainable_parameters=210_000,
+            steps=128,
+        ),
+    )
+
+
+def write_finished(workspace: Workspace, identity: str = "20260921-101010-train-aaaa") -> Run:
+    """A finished training run with its adapter, not registered yet."""
+    finished = journal.Finished(steps=160, loss=0.55, eval_loss=0.7, seconds=61.0, output="adapter")
+    events = [STARTED, *training(160), HARDWARE, finished]
+    run = write_run(workspace, identity, train_job(workspace), "tiny on rust@1", events)
+    ended(run)
+    write_adapter(run)
+    return run
+
+
+def write_failed(workspace: Workspace) -> Run:
+    """A run that ran out of memory."""
+    failed = journal.Failed(reason="CUDA out of memory: 4.2 GiB wanted, 1.1 free", fix="Use a smaller batch.")
+    job = train_job(workspace)
+    events = [STARTED, *training(12), failed]
+    run = write_run(workspace, "20260921-111010-train-bbbb", job, "build-rust on rust@1", events)
+    ended(run)
+    (run.folder / "stderr.log").write_text("Traceback (most recent call last):\n  \x1b[31mOutOfMemoryError\x1b[0m\n")
+    return run
+
+
+def write_live(workspace: Workspace, steps: int = 87) -> Run:
+    """A run in the middle of its work; give it a process with `living`."""
+    loading = [journal.Progress(stage="load the engine", done=0), STARTED]
+    events = [*loading, journal.Progress(stage="load the base", done=0), *training(steps), HARDWARE]
+    return write_run(workspace, "20260921-121010-train-cccc", train_job(workspace), "tiny on rust@1", events)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
+from textual.worker import Worker
 
 from lora_tui.tui.widgets.header_line import HeaderLine
 from lora_tui.tui.widgets.hint_line import HintLine
@@ -40,6 +41,10 @@ class Stage(Screen[None]):
             yield from self.body()
         yield HintLine(self.NAME, self.shell.keymap)
         yield TooSmall()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells this to the screen alone: hand it on to the app, which shows the errors."""
+        self.shell.on_worker_state_changed(event)
 
     def body(self) -> ComposeResult:
         """The screen's own widgets."""

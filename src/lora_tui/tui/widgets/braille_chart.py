@@ -158,7 +158,7 @@ class BrailleChart(Widget):
             room -= len(name) + len(value) + 6
             if room < 0:
                 break
-            pieces += [(f"   {glyph} ", item.tone), (f"{name} ", "muted"), (value, "")]
+            pieces += [(f"   {glyph} ", item.tone), (f"{name} {value}", "")]
         return pieces
 
 

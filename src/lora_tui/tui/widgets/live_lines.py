@@ -1,4 +1,5 @@
-"""A few lines that change often; only the cells that changed are sent, so a ticking number costs some 30 bytes."""
+"""A few lines that change often. Of a line, only what stands left of its last change is sent, with 40 bytes for every
+piece of another tone: what ticks belongs to the left, in few pieces."""
 
 from __future__ import annotations
 

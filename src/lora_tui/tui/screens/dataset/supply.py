@@ -12,6 +12,7 @@ from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, load_profile, profile_paths
 
@@ -49,17 +50,32 @@ class Supply(msgspec.Struct, frozen=True):
 
 
 def read(workspace: Workspace, profile: str) -> Supply:
-    """Count and list; `profile` is '' for the one of the newest version. Raises BadInput for a damaged profile."""
+    """Count and list. `profile` '': that of the newest version, else the one with the most accepted examples.
+
+    Raises BadInput when the profile's file is damaged.
+    """
     names = tuple(profile_paths(workspace))
     datasets = tuple(versions.versions(workspace))
+    counts = examples.counts(workspace)
     newest = datasets[0].manifest.profile if datasets else ""
-    chosen = next((name for name in (profile, newest, *names) if name in names), "")
+    chosen = next((name for name in (profile, newest) if name in names), "") or _fitting(workspace, names, counts)
     return Supply(
-        counts=examples.counts(workspace),
+        counts=counts,
         datasets=datasets,
         profiles=names,
         profile=load_profile(workspace, chosen) if chosen else None,
     )
+
+
+def _fitting(workspace: Workspace, names: Sequence[str], counts: Counts) -> str:
+    accepted: dict[str, int] = {}
+    for name in names:
+        try:
+            languages = load_profile(workspace, name).data.languages
+        except LoraTuiError:
+            continue
+        accepted[name] = sum(counts.of("accept", language) for language in languages)
+    return max(accepted, key=lambda name: accepted[name], default="")
 
 
 def supply_lines(supply: Supply, roomy: bool, width: int) -> Sequence[Line]:

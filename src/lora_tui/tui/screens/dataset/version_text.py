@@ -57,7 +57,7 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
         "split": f"{'/'.join(map(str, manifest.split))} by {manifest.split_rule}",
         "seed": str(manifest.seed),
         "hash": manifest.hash,
-        "folder": str(opened.dataset.folder),
+        "folder": f"datasets/{manifest.name}/{manifest.version} of the workspace",
     }
     for name, value in facts.items():
         for number, line in enumerate(wrap(one_line(value), width - _NAME)):

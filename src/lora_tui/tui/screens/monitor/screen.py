@@ -19,7 +19,7 @@ from lora_tui.jobs.journal import Sample
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import ComparisonWanted, RunChosen
 from lora_tui.tui.screens.dialogs.confirm import ConfirmDialog
-from lora_tui.tui.screens.monitor.readings import readings
+from lora_tui.tui.screens.monitor import readings
 from lora_tui.tui.screens.monitor.run_rows import RunRows
 from lora_tui.tui.screens.monitor.smoothing import Smoothed
 from lora_tui.tui.screens.monitor.watch import Detail, Look, Watch
@@ -82,7 +82,10 @@ class MonitorScreen(Stage):
             with Horizontal(id="more"):
                 yield BrailleChart("learning rate", [Series("now")], number=lambda value: f"{value:.1e}", id="rate")
                 yield BrailleChart("tokens/s", [Series("now")], number=lambda value: f"{value:,.0f}", id="pace")
-            yield LiveLines(id="readings")
+            with Horizontal(id="readings"):
+                yield LiveLines(id="left-readings")
+                yield LiveLines(id="right-readings")
+            yield LiveLines(id="next")
         yield LogTail(id="log")
         yield LogTail(id="samples")
 
@@ -184,7 +187,9 @@ class MonitorScreen(Stage):
     def _show_readings(self) -> None:
         if self._detail is not None:
             detail, adapter = self._detail, self._adapters.get(self._detail.row.id, "")
-            self.query_one("#readings", LiveLines).show(partial(readings, detail, adapter))
+            self.query_one("#left-readings", LiveLines).show(partial(readings.left, detail))
+            self.query_one("#right-readings", LiveLines).show(partial(readings.right, detail))
+            self.query_one("#next", LiveLines).show(partial(readings.next_step, detail, adapter))
 
     @on(VirtualList.Moved, "#runs")
     def _moved(self, message: VirtualList.Moved) -> None:

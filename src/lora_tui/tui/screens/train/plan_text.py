@@ -24,7 +24,10 @@ def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
     trained = found.trainable_parameters / found.parameters if found.parameters else 0.0
     lines: list[Line] = [
         [_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")],
-        _row("rows", f"{found.rows:,} to train on, {found.validation_rows:,} to validate, {_left_out(found)} left out"),
+        _row(
+            "rows",
+            f"{found.rows:,} to train on, {found.validation_rows:,} to validate, {len(found.left_out):,} left out",
+        ),
         _row("tokens", f"{found.tokens:,}, of which {found.loss_tokens:,} ({share:.0%}) carry loss"),
         _row("longest", f"{found.longest:,} tokens; max_length {found.max_length:,}"),
         _row("steps", f"{found.steps:,}"),
@@ -58,14 +61,6 @@ def _memory(plan: Plan, width: int) -> Line:
     device = one_line(plan.device)
     room = max(8, min(30, width - _NAME - len(said) - len(device) - 4))
     return [_name("memory"), *bar(share, room, tone), (said, ""), (fit(f"  {device}", len(device) + 2), "muted")]
-
-
-def _left_out(found: Audited) -> str:
-    if not found.left_out:
-        return "none"
-    reasons = [(len(found.rows_too_long), "too long"), (len(found.rows_without_loss), "without loss")]
-    said = ", ".join(f"{number} {why}" for number, why in reasons if number)
-    return f"{len(found.left_out)}" + (f" ({said})" if said else "")
 
 
 def _histogram(found: Audited, width: int) -> list[Line]:

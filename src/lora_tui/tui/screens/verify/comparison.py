@@ -143,12 +143,14 @@ def side_of(answer: Answer) -> Side:
 
 
 def endpoint_name(endpoint: str) -> str:
-    """An endpoint in few words: the adapter's label, the base folder's name, the model behind a URL."""
+    """An endpoint in few words: the adapter's label, the end of a base's path, the model behind a URL."""
     kind, _, rest = endpoint.partition(":")
     if kind == "openai":
         url, _, model = rest.rpartition("#")
         return f"{model} at {url.partition('//')[2].partition('/')[0] or url}"
-    return f"base {Path(rest).name or rest}" if kind == "base" else rest
+    if kind == "base" and Path(rest).is_absolute():
+        return "/".join(Path(rest).parts[-2:])
+    return rest
 
 
 def _weight(prompt: Prompt) -> tuple[int, int]:

@@ -16,7 +16,7 @@ MARKS = {
     "error": ("!", "bad"),
 }
 _CHANGES = {"lost": "bad", "gained": "good", "": ""}
-HEADING = "   #  base  tuned          prompt"
+HEADING = "   # base  tuned          prompt"
 
 
 class PromptRows:

@@ -1,0 +1,108 @@
+"""Dataset: what is accepted, and building from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from screen_text import shown, until
+
+import run_stories
+from lora_tui.curation import examples, labels
+from lora_tui.dataset import versions
+from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.dataset import supply
+from lora_tui.workspace.layout import Workspace
+from run_stories import NOW
+from stories import calls, says, store_session, user
+
+
+def dataset(workspace: Workspace) -> LoraTuiApp:
+    return LoraTuiApp(workspace, "dataset", clock=lambda: NOW)
+
+
+@pytest.fixture
+def labelled(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Thirty Rust and twelve Python examples; 21 and 4 of them accepted, 3 Rust ones rejected. No shipped profiles."""
+    monkeypatch.setattr(
+        supply, "profile_paths", lambda found: {path.stem: path for path in sorted(found.profiles.glob("*.toml"))}
+    )
+    run_stories.write_profile(workspace)
+    for language, ending, number in (("rust", "rs", 30), ("python", "py", 12)):
+        for index in range(number):
+            written = calls("write", {"filePath": f"src/part{index}.{ending}", "content": "x"}, "ok")
+            talk = [user(f"Write {language} part {index}"), *written, says(f"```{language}\nx\n```")]
+            store_session(workspace, f"ses_{language}_{index}", talk)
+    examples.refresh(workspace)
+    rust = list(examples.ids(workspace, examples.Filter(languages=("rust",))))
+    python = list(examples.ids(workspace, examples.Filter(languages=("python",))))
+    assert (len(rust), len(python)) == (30, 12)
+    labels.decide(workspace, [*rust[:21], *python[:4]], "accept", author="me")
+    labels.decide(workspace, rust[21:24], "reject", author="me")
+    return workspace
+
+
+async def test_each_language_is_counted_against_the_profile(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        text = await shown(pilot.app, "profile tiny", "40 wanted", "52 %")
+        rust = next(line for line in text.splitlines() if line.strip().startswith("rust "))
+        assert rust.split()[:5] == ["rust", "30", "6", "3", "21"]
+
+
+async def test_b_builds_the_next_version_under_a_sensible_name(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("b")
+        await shown(pilot.app, "21 accepted examples of rust")
+        await pilot.press("enter")
+        await shown(pilot.app, "rust@1")
+        built = versions.find(labelled, "rust@1")
+        assert sum(built.manifest.rows.values()) == 21
+        assert built.manifest.profile == "tiny"
+
+
+async def test_a_name_that_cannot_be_used_is_a_dialog_and_b_works_again(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("b")
+        await shown(pilot.app, "Build a dataset")
+        await pilot.press("end", "space", "X", "enter")
+        await shown(pilot.app, "This did not work", "cannot name a dataset")
+        await pilot.press("escape")
+        await until(lambda: not pilot.app.screen.is_modal)
+        await pilot.press("b")
+        await shown(pilot.app, "Build a dataset")
+
+
+async def test_p_counts_against_the_next_profile(labelled: Workspace) -> None:
+    import msgspec
+
+    other = msgspec.structs.replace(run_stories.PROFILE, name="zz-python", data=run_stories.Data(("python",), 8))
+    run_stories.write_profile(labelled, other)
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "found")
+        await pilot.press("p")
+        await shown(pilot.app, "profile zz-python", "8 wanted", "50 %")
+
+
+async def test_enter_opens_a_version_with_its_rows(labelled: Workspace) -> None:
+    run_stories.write_dataset(labelled)
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "rust@1", "31 train")
+        await pilot.press("enter")
+        await shown(
+            pilot.app, "6 label: reject", "seed", "9f2c9f2c", "Write a function that adds two numbers.", "fn add"
+        )
+        await pilot.press("escape")
+        await shown(pilot.app, "versions")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_looks(labelled: Workspace, size: tuple[int, int], snap_compare: Any) -> None:
+    run_stories.write_dataset(labelled)
+    run_stories.write_dataset(labelled, version=2, rows=43)
+
+    async def ready(pilot: Any) -> None:
+        await shown(pilot.app, "rust@2", "52 %", *(["Write a function"] if size[0] > 100 else []))
+
+    assert snap_compare(dataset(labelled), terminal_size=size, run_before=ready)

@@ -1,0 +1,106 @@
+"""Train: the plan first, then one key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from screen_text import shown, until
+
+import run_stories
+from lora_tui.backends import plan as planning
+from lora_tui.backends.hardware import Machine
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.job import Train
+from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.train import engine
+from lora_tui.workspace.layout import Workspace
+from run_stories import NOW
+
+GIB = 1024**3
+
+
+def train(workspace: Workspace) -> LoraTuiApp:
+    return LoraTuiApp(workspace, "train", clock=lambda: NOW)
+
+
+@pytest.fixture
+def ready(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A profile, a dataset that is counted already, and a machine that never changes; no engine is needed."""
+    run_stories.write_profile(workspace)
+    run_stories.write_suite(workspace, run_stories.PROMPTS)
+    run_stories.write_base(workspace)
+    run_stories.write_dataset(workspace)
+    run_stories.write_audit(workspace)
+    host = Machine(cores=16, ram_total=64 * GIB, ram_available=20 * GIB, disk_free=900 * GIB, gpus=())
+    monkeypatch.setattr(planning, "machine", lambda folder: host)
+    monkeypatch.setattr(engine, "missing", lambda: None)
+    return workspace
+
+
+async def test_the_plan_appears_by_itself(ready: Workspace) -> None:
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "31 to train on", "25,172", "48%", "20.0 GiB free", "CPU, 16 cores")
+        await shown(pilot.app, "fewer than the profile's target of 40")
+
+
+async def test_s_starts_the_run_and_shows_it_in_monitor(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[supervisor.Run] = []
+    monkeypatch.setattr(supervisor, "start", started.append)
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("s")
+        await until(lambda: pilot.app.current_mode == "monitor")
+        await shown(pilot.app, "tiny on rust@1", "not started")
+    (run,) = started
+    assert isinstance(run.file.job, Train)
+    assert run.file.job.samples == ("sum of a slice in Rust", "read a file in Rust")
+
+
+async def test_nothing_starts_before_its_plan_is_seen(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "start", lambda run: pytest.fail("started"))
+    run_stories.write_profile(ready, msgspec.structs.replace(run_stories.PROFILE, name="zz"))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("G", "s")
+        await shown(pilot.app, "the plan is not there yet".capitalize())
+
+
+async def test_without_a_dataset_it_says_where_one_is_built(workspace: Workspace, ready: Workspace) -> None:
+    import shutil
+
+    shutil.rmtree(workspace.datasets / "rust")
+    async with train(workspace).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "there is no dataset yet", "F3")
+
+
+async def test_without_the_engine_it_says_how_to_install_it(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(engine, "_PARTS", ("no_such_part",))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "no_such_part is missing", "pip install 'lora-tui[train]'")
+
+
+async def test_a_plan_that_cannot_be_made_says_why_and_another_profile_still_can(ready: Workspace) -> None:
+    gone = msgspec.structs.replace(run_stories.PROFILE, name="zz", model=run_stories.Model(base="/no/such/model"))
+    run_stories.write_profile(ready, gone)
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("G")
+        await shown(pilot.app, "no config.json", "/no/such/model")
+        await pilot.press("k")
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_looks(ready: Workspace, size: tuple[int, int], snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lora_tui.tui.screens.train import choices
+
+    own = {"tiny": ready.profiles / "tiny.toml"}  # the shipped ones may change
+    monkeypatch.setattr(choices, "profile_paths", lambda workspace: own)
+
+    async def planned(pilot: Any) -> None:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+
+    assert snap_compare(train(ready), terminal_size=size, run_before=planned)
