@@ -81,7 +81,7 @@ def _with_marks(message: Message) -> dict[str, Any]:
     """The message as it was sent, and beside it what the source knows of it where that matters."""
     about = message.about
     marks: dict[str, Any] = {"reverted": True} if about.reverted else {}
-    for name in ("origin", "error", "exit", "child", "interrupted", "cleared"):
+    for name in ("origin", "error", "child", "interrupted", "cleared"):
         if value := getattr(about, name):
             marks[name] = value
     if about.exit is not None:
