@@ -21,12 +21,14 @@ from lora_tui.worker.collate import Padded
 from lora_tui.worker.render import Tokens, tokenize
 from lora_tui.worker.rows import Row
 from lora_tui.worker.stopping import StopRequest
+from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.tiny_tokenizer import PAD, make_tokenizer
 from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput
 
 VOCABULARY = 2048
 CONTEXT = 2048
+HIDDEN = 256
 STEPS = 600
 BATCH = 12
 LONGEST = 256  # tokens of a row
@@ -47,6 +49,7 @@ def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopReque
     conversations, texts = load_chats(folder / job.chats)
     tokenizer = make_tokenizer(_reading(conversations, texts), VOCABULARY, CONTEXT)
     rows = _rows(tokenizer, conversations, texts)
+    choose_threads(HIDDEN)
     torch.manual_seed(SEED)
     model = Qwen2ForCausalLM(_shape(tokenizer))
     loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, stop)
@@ -85,7 +88,7 @@ def _pieces(texts: list[str]) -> list[str]:
 def _shape(tokenizer: PreTrainedTokenizerFast) -> Qwen2Config:
     return Qwen2Config(
         vocab_size=len(tokenizer),
-        hidden_size=256,
+        hidden_size=HIDDEN,
         intermediate_size=704,
         num_hidden_layers=2,
         num_attention_heads=8,

@@ -24,6 +24,7 @@ from lora_tui.worker.loss import can_skip_masked, label_only_loss
 from lora_tui.worker.render import IGNORED, Tokens, check_trainable, tokenize
 from lora_tui.worker.rows import read_split
 from lora_tui.worker.stopping import StopRequest
+from lora_tui.worker.threads import choose_threads
 from lora_tui.workspace.profiles import Profile
 
 ADAPTER = "adapter"
@@ -44,6 +45,8 @@ def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> 
     device = loading.device_here()
     log.write(journal.Progress(stage="load the base", done=0))
     model = loading.load_model(job.base, bf16=profile.training.bf16, device=device)
+    if device == "cpu":
+        choose_threads(model.config.get_text_config().hidden_size)
     model.config.use_cache = False
     model = with_lora(model, profile)
     point = checkpoints.newest(folder)
