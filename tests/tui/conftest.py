@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import little_workspace
 import pytest
@@ -27,3 +28,13 @@ def open_app(little: Workspace, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         return LoraTuiApp(workspace, start, clock=lambda: little_workspace.NOW)
 
     return make
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times of day as in Greenwich, wherever the tests run."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()

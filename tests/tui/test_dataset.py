@@ -98,6 +98,7 @@ async def test_enter_opens_a_version_with_its_rows(labelled: Workspace) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.usefixtures("utc")
 def test_looks(labelled: Workspace, size: tuple[int, int], snap_compare: Any) -> None:
     run_stories.write_dataset(labelled)
     run_stories.write_dataset(labelled, version=2, rows=43)

@@ -137,6 +137,7 @@ async def test_an_empty_workspace_says_where_runs_come_from(workspace: Workspace
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("utc")
 def test_looks(workspace: Workspace, live: Run, size: tuple[int, int], snap_compare: Any) -> None:
     run_stories.write_failed(workspace)
     run_stories.write_suite(workspace, run_stories.PROMPTS)
