@@ -64,6 +64,7 @@ class Classifier:
         self._rules = rules()
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)  # kind -> language -> pieces
         self._details: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._reads: set[str] = set()  # calls whose output is a file's content, not what a tool said
 
     def add(self, message: Message) -> None:
         """Take in one message of the segment."""
@@ -74,7 +75,7 @@ class Classifier:
                 self._answer(text_of(message))
             for call in message.tool_calls:
                 self._call(call)
-        elif message.role == "tool":
+        elif message.role == "tool" and message.tool_call_id not in self._reads:
             self._output(text_of(message)[:_OUTPUT_CHARACTERS])
 
     def verdict(self) -> Verdict:
@@ -119,6 +120,7 @@ class Classifier:
                     self._count("fence", language, f"```{tag}")
 
     def _call(self, call: ToolCall) -> None:
+        self._reads.discard(call.id)  # some servers count their ids from the start again
         try:
             arguments = _arguments.decode(call.function.arguments)
         except msgspec.DecodeError:
@@ -130,6 +132,8 @@ class Classifier:
             return
         edits = name in _EDITS
         kind = "edited" if edits else "read"
+        if not edits:
+            self._reads.add(call.id)
         for raw in (
             arguments.filePath,
             arguments.file_path,

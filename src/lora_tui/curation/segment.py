@@ -14,6 +14,7 @@ from lora_tui.curation.classify import Classifier, Verdict
 from lora_tui.sources.model import Message, as_sent, own_words, text_of
 
 _SHORT_TURN_WORDS = 3
+_BREAKS = ("compaction", "subtask")  # what the model says next answers these, not the request before them
 _SEARCH_CHARACTERS = 4_000
 _REQUEST_CHARACTERS = 200
 
@@ -46,8 +47,8 @@ def segments(messages: Iterable[Message]) -> Iterator[Segment]:
     """Cut a session's messages (in order) into segments. Memory: the counts of one segment."""
     current: _Open | None = None
     for seq, message in enumerate(messages):
-        if message.about.origin == "compaction" and current is not None:
-            yield current.close()  # the model's context starts anew after it
+        if message.about.origin in _BREAKS and current is not None:
+            yield current.close()
             current = None
         if not belongs(message):
             continue

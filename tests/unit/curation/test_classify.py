@@ -90,6 +90,12 @@ def test_reading_a_lot_of_one_language_does_not_outweigh_editing_another() -> No
     assert classify(messages).language == "swift"
 
 
+def test_a_compilers_words_inside_a_file_that_was_read_are_no_evidence() -> None:
+    log = "error[E0277]: the trait bound\ntest result: FAILED. 1 passed"
+    read = calls("read", {"filePath": "build.log"}, log, call_id="call_r")
+    assert classify([user("Summarise the log"), *read, says("It failed.")]).evidence == []
+
+
 def test_broken_arguments_are_no_evidence_and_no_error() -> None:
     broken = calls("edit", {}, "x")
     call = broken[0].tool_calls[0]

@@ -90,6 +90,22 @@ def test_nothing_after_a_compaction_is_joined_to_a_request_the_model_no_longer_s
     ]
 
 
+def test_a_reply_to_a_task_the_user_launched_is_no_answer_to_the_request_before_it(workspace: Workspace) -> None:
+    store_session(
+        workspace,
+        "ses_1",
+        [
+            user("Note for later, no reply wanted"),
+            user("The following tool was executed by the user", synthetic=(0,), origin="subtask"),
+            says("I ran it.", origin="subtask"),
+            says("The task is done."),
+        ],
+    )
+    examples.refresh(workspace)
+    assert examples.counts(workspace).dropped == {"empty": 1}
+    assert examples.counts(workspace).total == 0
+
+
 def test_a_fork_is_not_counted_twice_but_what_it_adds_is(workspace: Workspace) -> None:
     shared = [user("Rename total to sum_ in calc.py"), *calls("edit", {"filePath": "calc.py"}, "ok"), says("Renamed.")]
     store_session(workspace, "ses_origin", shared)
