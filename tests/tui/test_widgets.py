@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from on_screen import shown, text_of
+from on_screen import shown, text_of, until
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
@@ -250,3 +250,20 @@ def test_a_series_stays_small_and_keeps_range_and_last_value(values: list[float]
         assert max(y for _, y in data.points) <= max(values) + 1e-3
         steps = [x for x, _ in data.points]
         assert steps == sorted(steps)
+
+
+async def test_a_list_lays_its_columns_out_for_the_width_it_has() -> None:
+    class Widths(Numbers):
+        width = 0
+
+        def columns(self, width: int) -> Sequence[Column]:
+            self.width = width
+            return super().columns(width)
+
+    source = Widths()
+    app = ListApp(source)
+    async with app.run_test(size=(120, 20)) as pilot:
+        await shown(app, "row 19")
+        await pilot.resize_terminal(60, 20)
+        listed = app.query_one(VirtualList)
+        await until(lambda: source.width == listed.scrollable_content_region.width < 60)

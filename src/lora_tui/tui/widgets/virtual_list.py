@@ -128,6 +128,7 @@ class VirtualList(ScrollView, can_focus=True):
         self._source: RowSource = source or NoRows()
         self._strips: LRUCache[tuple[int, bool, int], Strip] = LRUCache(_STRIPS)
         self._columns: Sequence[Column] = ()
+        self._laid_out = 0  # the width the columns are for
 
     @property
     def source(self) -> RowSource:
@@ -142,7 +143,7 @@ class VirtualList(ScrollView, can_focus=True):
         """Show other rows, with the cursor on row `cursor`."""
         self._source = source
         self._strips.clear()
-        self._columns = source.columns(self._width)
+        self._laid_out = 0
         self.virtual_size = Size(0, len(source))
         with self.prevent(VirtualList.Moved):
             self.set_reactive(VirtualList.cursor, self.validate_cursor(cursor))
@@ -179,9 +180,7 @@ class VirtualList(ScrollView, can_focus=True):
             self.scroll_to(y=max(0, self.cursor - height // 2), animate=False, force=True, immediate=True)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lay the columns out for the new width."""
-        self._strips.clear()
-        self._columns = self._source.columns(self._width)
+        """Keep the cursor in the window."""
         self._keep_in_sight()
 
     def render_line(self, y: int) -> Strip:
@@ -189,6 +188,9 @@ class VirtualList(ScrollView, can_focus=True):
         index, width = y + self.scroll_offset.y, self._width
         if index >= len(self._source):
             return Strip.blank(width, self.rich_style)
+        if width != self._laid_out:
+            self._strips.clear()
+            self._columns, self._laid_out = self._source.columns(width), width
         hot = index == self.cursor
         key = (index, hot, width)
         strip = self._strips.get(key)
