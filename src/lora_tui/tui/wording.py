@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 STATES = {
     "running": ("▶", "accent"),
     "finished": ("✓", "good"),
@@ -30,3 +32,14 @@ def gib(number: float) -> str:
 def many(number: int, noun: str) -> str:
     """A number with its noun: 1 row, 2 rows."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def endpoint_name(endpoint: str) -> str:
+    """An endpoint in few words: the adapter's label, the end of a base's path, the model behind a URL."""
+    kind, _, rest = endpoint.partition(":")
+    if kind == "openai":
+        url, _, model = rest.rpartition("#")
+        return f"{model} at {url.partition('//')[2].partition('/')[0] or url}"
+    if kind == "base" and Path(rest).is_absolute():
+        return "/".join(Path(rest).parts[-2:])
+    return rest

@@ -6,6 +6,7 @@ A journal is read on from where the last look stopped, so a look costs what was 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +16,7 @@ from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.tui.screens.monitor.event_lines import log_line
 from lora_tui.tui.widgets.log_tail import last_lines
+from lora_tui.tui.wording import endpoint_name
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
@@ -88,7 +90,7 @@ class _Watched:
             done = total = view.last_word.steps or total
         return RunRow(
             id=run.id,
-            title=run.file.title,
+            title=_title(run),
             kind=str(run.file.job.__struct_config__.tag),
             state=view.state,
             done=done,
@@ -124,9 +126,21 @@ class _Watched:
             progress=view.progress,
             stopping=view.state == "running" and (run.folder / "stop").exists(),
             failure=view.failure,
-            log=(*self.log, *last_lines(run.folder / "stderr.log")[-_STDERR_LINES:]),
+            log=self._lines(),
             samples=tuple(view.samples[-_SAMPLES:]),
         )
+
+    def _lines(self) -> tuple[str, ...]:
+        """The journal's lines; what stderr said last, mostly warnings, stands below them only after a failure."""
+        printed = last_lines(self.view.run.folder / "stderr.log")[-_STDERR_LINES:]
+        return (*self.log, *printed) if self.view.state == "failed" else (*printed, *self.log)
+
+
+def _title(run: Run) -> str:
+    job = run.file.job
+    if isinstance(job, Verify):
+        return f"{Path(job.suite).stem}: {endpoint_name(job.tuned)} against {endpoint_name(job.baseline)}"
+    return run.file.title
 
 
 class Watch:

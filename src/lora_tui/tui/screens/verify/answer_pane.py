@@ -11,13 +11,14 @@ from textual.containers import Vertical
 
 from lora_tui.sources.model import Message
 from lora_tui.tui.safe_text import one_line
-from lora_tui.tui.screens.verify.comparison import Side, endpoint_name
+from lora_tui.tui.screens.verify.comparison import Side
 from lora_tui.tui.screens.verify.prompt_rows import MARKS
 from lora_tui.tui.widgets.conversation_lines import Line, conversation
 from lora_tui.tui.widgets.live_lines import Line as LiveLine
 from lora_tui.tui.widgets.live_lines import LiveLines
 from lora_tui.tui.widgets.transcript import Transcript
 from lora_tui.tui.widgets.wrap import wrap
+from lora_tui.tui.wording import endpoint_name
 
 _EXPECTATIONS = 5  # lines
 

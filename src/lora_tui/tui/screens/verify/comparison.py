@@ -142,17 +142,6 @@ def side_of(answer: Answer) -> Side:
     )
 
 
-def endpoint_name(endpoint: str) -> str:
-    """An endpoint in few words: the adapter's label, the end of a base's path, the model behind a URL."""
-    kind, _, rest = endpoint.partition(":")
-    if kind == "openai":
-        url, _, model = rest.rpartition("#")
-        return f"{model} at {url.partition('//')[2].partition('/')[0] or url}"
-    if kind == "base" and Path(rest).is_absolute():
-        return "/".join(Path(rest).parts[-2:])
-    return rest
-
-
 def _weight(prompt: Prompt) -> tuple[int, int]:
     if prompt.change:
         return (0 if prompt.change == "lost" else 2, prompt.number)

@@ -22,13 +22,14 @@ from lora_tui.tui.screens.dialogs.ask import AskDialog
 from lora_tui.tui.screens.dialogs.choose import ChooseDialog
 from lora_tui.tui.screens.verify import proposal
 from lora_tui.tui.screens.verify.answer_pane import AnswerPane
-from lora_tui.tui.screens.verify.comparison import Comparison, Following, endpoint_name, of_report
+from lora_tui.tui.screens.verify.comparison import Comparison, Following, of_report
 from lora_tui.tui.screens.verify.prompt_rows import HEADING, PromptRows
 from lora_tui.tui.screens.verify.proposal import Possible, Proposal
 from lora_tui.tui.screens.verify.summary import proposal_lines, summary_lines
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import LiveLines
 from lora_tui.tui.widgets.virtual_list import VirtualList
+from lora_tui.tui.wording import endpoint_name
 from lora_tui.verify import run as verification
 from lora_tui.verify.endpoints import check_name
 from lora_tui.workspace.errors import BadInput, LoraTuiError

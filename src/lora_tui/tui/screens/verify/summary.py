@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_tui.tui.safe_text import one_line
-from lora_tui.tui.screens.verify.comparison import Comparison, endpoint_name
+from lora_tui.tui.screens.verify.comparison import Comparison
 from lora_tui.tui.screens.verify.proposal import Proposal
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import STATES
+from lora_tui.tui.wording import STATES, endpoint_name
 
 
 def proposal_lines(proposal: Proposal, width: int) -> Sequence[Line]:
