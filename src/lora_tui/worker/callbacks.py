@@ -162,3 +162,9 @@ class Stopping(TrainerCallback):
             control.should_save = True
             control.should_evaluate = False
             control.should_training_stop = True
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Trainer ends the epoch it was stopped in; the checkpoint of the stop is there already and stays as it is."""
+        if self.stopped:
+            control.should_save = False
+            control.should_evaluate = False

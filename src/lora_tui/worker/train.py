@@ -98,6 +98,11 @@ class AssistantTrainer(SFTTrainer):
             )
         return label_only_loss(base, inputs, num_items_in_batch)
 
+    def evaluate(self, *arguments: Any, **options: Any) -> Any:
+        """Evaluate without touching the random state, so that a resumed run draws the same dropout either way."""
+        with torch.random.fork_rng():
+            return super().evaluate(*arguments, **options)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(ids) for ids in dataset["input_ids"]]
