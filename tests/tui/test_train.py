@@ -42,7 +42,7 @@ def ready(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 async def test_the_plan_appears_by_itself(ready: Workspace) -> None:
     async with train(ready).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "tiny on rust@1", "31 to train on", "25,172", "48%", "20.0 GiB free", "CPU, 16 cores")
-        await shown(pilot.app, "fewer than the profile's target of 40")
+        await shown(pilot.app, "the profile aims at 40")
 
 
 async def test_s_starts_the_run_and_shows_it_in_monitor(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

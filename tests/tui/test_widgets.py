@@ -18,7 +18,6 @@ from lora_tui.tui.safe_text import age, fit, one_line, plain
 from lora_tui.tui.themes import VARIABLE_DEFAULTS
 from lora_tui.tui.widgets.braille_chart import BrailleChart, Series
 from lora_tui.tui.widgets.conversation_lines import conversation
-from lora_tui.tui.widgets.gauge import Gauge
 from lora_tui.tui.widgets.log_tail import LogTail
 from lora_tui.tui.widgets.series import Decimated
 from lora_tui.tui.widgets.transcript import Transcript
@@ -200,7 +199,6 @@ async def test_a_long_conversation_is_laid_out_only_as_far_as_it_is_read() -> No
 class ChartApp(Bare):
     def compose(self) -> ComposeResult:
         yield BrailleChart("loss", [Series("train"), Series("eval", "points", "accent")])
-        yield Gauge("RAM")
         yield LogTail()
 
     def on_mount(self) -> None:
@@ -224,15 +222,12 @@ async def test_a_chart_shows_its_series_range_and_last_values() -> None:
         await shown(app, "train 7")
 
 
-async def test_a_gauge_and_a_log_show_the_present_state(tmp_path: Path) -> None:
+async def test_a_log_shows_the_present_state(tmp_path: Path) -> None:
     app = ChartApp()
     log = tmp_path / "out.log"
     log.write_bytes(b"first\nsecond " + EVIL.encode() + b"\n 10%\r 50%\r100%\n\xff\xfe half")
     async with app.run_test(size=(60, 20)):
-        app.query_one(Gauge).show(0.5, "12.0/24.0 GiB")
         app.query_one(LogTail).show_file(log)
-        text = await shown(app, "12.0/24.0 GiB")
-        assert "█░" in text
         text = await shown(app, "100%")
         assert "50%" not in text
         assert "[bold red]not markup[/]" in text

@@ -108,18 +108,22 @@ def _warnings(
     found = []
     if audited.rows_too_long:
         found.append(
-            f"{len(audited.rows_too_long)} rows exceed max_length {audited.max_length} and are left out, never cut"
+            f"left out, never cut: {_rows(len(audited.rows_too_long))} longer than max_length {audited.max_length:,}"
             f" (the longest has {audited.longest:,} tokens)"
         )
     if audited.rows_without_loss:
-        found.append(f"{len(audited.rows_without_loss)} rows have nothing to learn from and are left out")
+        found.append(f"left out: {_rows(len(audited.rows_without_loss))} with nothing to learn from")
     if not audited.validation_rows:
         found.append("there is no validation split: overfitting will not be seen")
     if profile.data.target and audited.rows < profile.data.target:
-        found.append(f"{audited.rows} rows are fewer than the profile's target of {profile.data.target}")
+        found.append(f"{_rows(audited.rows)} to train on; the profile aims at {profile.data.target}")
     foreign = set(dataset.manifest.by_language) - set(profile.data.languages)
     if profile.data.languages and foreign:
         found.append(f"the dataset holds languages the profile is not for: {', '.join(sorted(foreign))}")
     if needed.total > available:
         found.append("it needs more memory than is free: use a smaller batch, rank, max_length or base")
     return found
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"

@@ -9,11 +9,8 @@ from lora_tui.backends import local
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.cli.runs import finish
 from lora_tui.dataset import versions
-from lora_tui.verify.suite import load_suite
-from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Profile, load_profile
-
-_SAMPLES = 2
+from lora_tui.verify.suite import sample_prompts
+from lora_tui.workspace.profiles import load_profile
 
 
 @click.command("train")
@@ -26,16 +23,9 @@ def command(cli: Cli, profile: str, dataset: str, detach: bool) -> None:
     """Fine-tune PROFILE's base on a dataset. The run survives this terminal; Ctrl-C only stops watching."""
     recipe = load_profile(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
-    run = local.train(cli.workspace, recipe, found, samples_of(cli.workspace, recipe))
+    run = local.train(cli.workspace, recipe, found, sample_prompts(cli.workspace, recipe))
     cli.say(f"{run.id}: {run.file.title}")
     finish(cli, run, detach=detach)
     if not detach:
         for adapter in registry.register_finished(cli.workspace):
             cli.say(f"adapter {adapter.label} in {adapter.folder}")
-
-
-def samples_of(workspace: Workspace, profile: Profile) -> tuple[str, ...]:
-    """The prompts to answer while it trains: the first of the profile's suite."""
-    if not profile.verification.suite:
-        return ()
-    return tuple(case.prompt for case in load_suite(workspace, profile.verification.suite).cases[:_SAMPLES])

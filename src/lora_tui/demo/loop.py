@@ -24,7 +24,7 @@ from lora_tui.sources.ingest import ingest
 from lora_tui.verify import report
 from lora_tui.verify import run as verification
 from lora_tui.verify.report import Report
-from lora_tui.verify.suite import load_suite
+from lora_tui.verify.suite import sample_prompts
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import load_profile
@@ -87,8 +87,7 @@ def run(workspace: Workspace, audience: Audience) -> Result:
     audience.tell(f"{dataset.label}: " + ", ".join(f"{rows} {name}" for name, rows in dataset.manifest.rows.items()))
 
     audience.stage(5, "training: LoRA with TRL and PEFT, in a process of its own (about a minute)")
-    samples = tuple(case.prompt for case in load_suite(workspace, content.SUITE).cases[:1])
-    trained = _ended(audience.watch(local.train(workspace, profile, dataset, samples)))
+    trained = _ended(audience.watch(local.train(workspace, profile, dataset, sample_prompts(workspace, profile, 1))))
     registry.register_finished(workspace)
     adapter = next(item for item in registry.adapters(workspace) if item.metadata.run == trained.run.id)
     audience.tell(f"adapter {adapter.label} in {adapter.folder}")

@@ -16,6 +16,7 @@ import yaml
 from lora_tui.verify.checks import KINDS, known_kind
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Profile
 from lora_tui.workspace.resources import shipped
 
 _SUITE_KEYS = {"description", "prompts", "defaultTest", "tests"}
@@ -69,6 +70,13 @@ def load_suite(workspace: Workspace, name: str) -> Suite:
         known = ", ".join(sorted(suite_paths(workspace))) or "none"
         raise BadInput(f"there is no suite {name!r}", fix=f"Known suites: {known}.")
     return read_suite(path)
+
+
+def sample_prompts(workspace: Workspace, profile: Profile, number: int = 2) -> tuple[str, ...]:
+    """The first prompts of the profile's suite, to be answered while it trains; none when it names no suite."""
+    if not profile.verification.suite:
+        return ()
+    return tuple(case.prompt for case in load_suite(workspace, profile.verification.suite).cases[:number])
 
 
 def read_suite(path: Path) -> Suite:

@@ -24,7 +24,7 @@ def places(paths: Sequence[Path], environment: Mapping[str, str] = os.environ) -
     """
     databases: list[Path] = []
     storages: list[Path] = []
-    for path in paths:
+    for path in map(Path.absolute, paths):
         if path.is_dir():
             in_folder, storage = _in_folder(path)
             if not in_folder and not storage:

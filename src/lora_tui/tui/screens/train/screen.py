@@ -22,13 +22,11 @@ from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Draw, Line, LiveLines
 from lora_tui.tui.widgets.virtual_list import VirtualList
-from lora_tui.verify.suite import load_suite
+from lora_tui.verify.suite import sample_prompts
 from lora_tui.workspace.errors import BadInput, LoraTuiError
-from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
 _REST = 0.4  # seconds a choice stands before it is planned
-_SAMPLES = 2  # prompts of the suite answered while it trains
 
 Pair = tuple[Profile, Dataset]
 
@@ -232,7 +230,7 @@ class TrainScreen(Stage):
         run: Run | None = None
         try:
             profile, dataset = pair
-            run = local.train(self.shell.workspace, profile, dataset, _samples(self.shell.workspace, profile))
+            run = local.train(self.shell.workspace, profile, dataset, sample_prompts(self.shell.workspace, profile))
         finally:
             self.post_message(self.Started(run))
 
@@ -242,10 +240,3 @@ class TrainScreen(Stage):
         if message.run is not None:
             await self.app.switch_mode("monitor")
             self.app.screen.post_message(RunChosen(message.run.id))
-
-
-def _samples(workspace: Workspace, profile: Profile) -> tuple[str, ...]:
-    """The prompts answered while it trains: the first of the profile's suite."""
-    if not profile.verification.suite:
-        return ()
-    return tuple(case.prompt for case in load_suite(workspace, profile.verification.suite).cases[:_SAMPLES])
