@@ -181,7 +181,10 @@ class Classifier:
 
     def _in_words(self, kind: str, language: str, count: int) -> str:
         found = self._details[kind, language].most_common(2)
-        shown = ", ".join(f"{detail} ×{times}" if times > 1 else detail for detail, times in found)
+        if kind in ("edited", "read"):
+            shown = ", ".join(detail for detail, _ in found)
+        else:
+            shown = ", ".join(f"{detail} ×{times}" if times > 1 else detail for detail, times in found)
         match kind:
             case "edited":
                 return f"{count} edit{'s' if count > 1 else ''} of {shown}"
