@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
 from lora_tui.backends import bases
@@ -9,15 +10,29 @@ from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
+
+_QUANT = "pip install 'lora-tui[quant]', or choose another with training.optim = \"adamw_torch\"."
+
+
+def missing(profile: Profile) -> str:
+    """What the profile's optimizer lacks on this machine, in words; empty when nothing."""
+    if "8bit" in profile.training.optim and importlib.util.find_spec("bitsandbytes") is None:
+        return f"optim {profile.training.optim} needs bitsandbytes, which is not installed"
+    return ""
 
 
 def train(workspace: Workspace, profile: Profile, dataset: Dataset, samples: Sequence[str] = ()) -> Run:
     """Start fine-tuning and return at once; the run goes on by itself.
 
     samples: prompts that the model answers at every evaluation, so that one can see it learn.
+    Raises BadInput when something the profile asks for is not installed here.
     """
+    lacking = missing(profile)
+    if lacking:
+        raise BadInput(lacking, where=f"profile {profile.name}", fix=_QUANT)
     job = Train(
         profile=profile,
         base=bases.resolve(workspace, profile),

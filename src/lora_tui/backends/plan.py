@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lora_tui.backends import bases, memory
+from lora_tui.backends import bases, local, memory
 from lora_tui.backends.hardware import Machine, machine
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import audit, supervisor
@@ -105,7 +105,7 @@ def _epochs(profile: Profile, audited: Audited) -> float:
 def _warnings(
     profile: Profile, dataset: Dataset, audited: Audited, needed: memory.Estimate, available: int
 ) -> list[str]:
-    found = []
+    found = [lacking] if (lacking := local.missing(profile)) else []
     if audited.rows_too_long:
         found.append(
             f"left out, never cut: {_rows(len(audited.rows_too_long))} longer than max_length {audited.max_length:,}"

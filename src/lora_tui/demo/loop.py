@@ -33,7 +33,7 @@ STAGES = 6
 AUTHOR = "demo"
 
 WHAT_IT_IS = """\
-The tiny model is real: a Qwen2-shaped transformer of a few million parameters, trained on this machine on a few
+The tiny model is real: a Qwen2-shaped transformer of two million parameters, trained on this machine on some six
 hundred small chats. It is no assistant: it knows those chats and nothing else. The demo proves the loop and not the
 model: your labels became weights, and the weights answer differently. For real work, name a real base in a profile."""
 
