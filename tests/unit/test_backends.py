@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 
-import msgspec
 import pytest
 
 from lora_tui.backends import bases, local
@@ -19,9 +18,9 @@ def test_an_optimizer_that_is_not_installed_is_refused_before_anything_is_loaded
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    nothing = msgspec.convert({"folder": workspace.root, "manifest": None}, dict)
+    nothing = Dataset(folder=workspace.root, manifest=None)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="adamw_8bit needs bitsandbytes") as caught:
-        local.train(workspace, load_profile(workspace, "build-rust"), Dataset(**nothing))
+        local.train(workspace, load_profile(workspace, "build-rust"), nothing)
     assert "lora-tui[quant]" in caught.value.fix
     assert supervisor.runs(workspace) == []
 
