@@ -49,7 +49,8 @@ def uninterrupted(
     )
     run = supervisor.create(workspace, job, "uninterrupted")
     script = (
-        "import sys, time; from lora_tui.jobs import supervisor; from lora_tui.workspace.layout import Workspace;"
+        "import signal, time; from lora_tui.jobs import supervisor; from lora_tui.workspace.layout import Workspace;"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # the tests themselves may run where it is ignored
         f"supervisor.start(supervisor.find(Workspace.locate({str(workspace.root)!r}), {run.id!r}));"
         "print('started', flush=True); time.sleep(600)"
     )
