@@ -93,3 +93,22 @@ def test_the_editor_gets_the_terminal_and_the_original_stays(tmp_path: Path) -> 
     assert "a better answer" in str(examples.example(workspace, edited[0]).messages)
     stored = workspace.connection().execute("SELECT count(*) FROM message WHERE body LIKE '%better%'").fetchone()[0]
     assert stored == 0
+
+
+@pytest.mark.parametrize("editor", ["false", "no-such-editor"])
+def test_an_editor_that_fails_gives_the_terminal_back(tmp_path: Path, editor: str) -> None:
+    import many_examples
+
+    workspace = Workspace(tmp_path / "workspace")
+    many_examples.fill(workspace, 5)
+    with Terminal(app(workspace.root, "app", "sessions"), environment={"EDITOR": editor, "VISUAL": ""}) as terminal:
+        terminal.until("1 of 5")
+        terminal.drain(0.5)
+        os.write(terminal.master, b"e")
+        terminal.until("editor")
+        terminal.press("\x1b")
+        os.write(terminal.master, b"a")
+        terminal.drain(1.0)
+        terminal.press("\x11")
+        assert terminal.wait(5.0)
+    assert len(examples.ids(workspace, Filter(decision="accept"))) == 1

@@ -13,7 +13,7 @@ from lora_tui.curation import examples, labels
 from lora_tui.curation.examples import Filter
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.sessions import draft
-from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
 OpenApp = Callable[..., LoraTuiApp]
@@ -223,7 +223,29 @@ def test_a_draft_that_cannot_be_read_names_the_place(little: Workspace, tmp_path
 
 
 def test_an_editor_that_cannot_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no-such-editor"):
-        draft.open_editor("no-such-editor --wait", tmp_path / "x")
-    with pytest.raises(LoraTuiError, match="code 1"):
-        draft.open_editor("false", tmp_path / "x")
+    assert "no-such-editor" in str(draft.run_editor("no-such-editor --wait", tmp_path / "x"))
+    assert "code 1" in str(draft.run_editor("false", tmp_path / "x"))
+    assert draft.run_editor("true", tmp_path / "x") is None
+
+
+def test_an_edit_that_is_refused_keeps_the_draft(little: Workspace) -> None:
+    identity = examples.ids(little)[0]
+    path = draft.path_of(little, identity)
+    messages = examples.example(little, identity).messages
+    draft.write(path, messages)
+    with pytest.raises(BadInput, match="at least one assistant message") as caught:
+        draft.store(little, identity, messages[:1], "ana")
+    assert "Press e again" in caught.value.fix
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_draft_that_is_gone_or_no_text_is_named(little: Workspace, content: bytes | None) -> None:
+    identity = examples.ids(little)[0]
+    path = draft.path_of(little, identity)
+    path.parent.mkdir(exist_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match="the draft cannot be read") as caught:
+        draft.read(path, [])
+    assert caught.value.where == str(path)

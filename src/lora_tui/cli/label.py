@@ -21,7 +21,7 @@ from lora_tui.workspace.errors import BadInput
 @click.option("--flag", "action", flag_value="flag", help="Look again later.")
 @click.option("--unflag", "action", flag_value="unflag")
 @click.option("--language", metavar="L", help="Say which language it is.")
-@click.option("--undo", is_flag=True, help="Take back your latest decision (as often as you like).")
+@click.option("--undo", is_flag=True, help="Take back your latest decision, or the latest about IDS.")
 @click.option(
     "--all-matching",
     metavar="FILTER",
@@ -46,12 +46,12 @@ def command(
     """Record a decision about examples, by their IDS or by a filter. Nothing is overwritten; --undo goes back."""
     author = author or load_config(cli.workspace).labeller
     if undo:
-        if ids or action or language or all_matching:
-            raise BadInput("--undo takes nothing else", fix="It takes back the latest decision of --by.")
-        undone = labels.undo(cli.workspace, author)
+        if action or language or all_matching:
+            raise BadInput("--undo decides nothing else", fix="Give it alone, or with the ids it is about.")
+        undone = labels.undo(cli.workspace, author, ids)
         if undone is None:
-            raise BadInput(f"{author} has no decision to take back")
-        cli.emit(msgspec.to_builtins(undone), f"took back '{undone.action}' of {len(undone.ids)} examples")
+            raise BadInput(f"{author} has no decision{' about these' if ids else ''} to take back")
+        cli.emit(msgspec.to_builtins(undone), f"took back '{undone.action}' of {_examples(len(undone.ids))}")
         return
     if bool(ids) == bool(all_matching):
         raise BadInput("say which examples", fix="Give their ids, or --all-matching FILTER.")
@@ -66,8 +66,12 @@ def command(
     what = " and ".join(part for part in (language, action) if part)
     cli.emit(
         {"ids": chosen, "action": action, "language": language, "batches": batches},
-        f"{what}: {len(chosen)} example{'s' if len(chosen) != 1 else ''}",
+        f"{what}: {_examples(len(chosen))}",
     )
+
+
+def _examples(number: int) -> str:
+    return "1 example" if number == 1 else f"{number:,} examples"
 
 
 def parse_filter(text: str) -> Filter:

@@ -68,26 +68,35 @@ def edit(workspace: Workspace, identity: int, messages: Sequence[Message], *, au
     return _append(workspace, [identity], "edit", msgspec.json.encode(list(messages)), author=author, reason=reason)
 
 
-def undo(workspace: Workspace, author: str) -> Undone | None:
-    """Take back this author's latest decision that still holds; None when there is none left."""
+def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone | None:
+    """Take back this author's latest decision that still holds; None when there is none left.
+
+    With `ids`, the latest decision about one of these, and only as far as it is about these.
+    """
     with workspace.transaction() as connection:
+        _choose(connection, ids)
+        only = "AND example_id IN chosen" if ids else ""
         found = connection.execute(
-            f"SELECT batch, action FROM label WHERE author = ? AND {_HOLDS} ORDER BY id DESC LIMIT 1", (author,)
+            f"SELECT batch, action FROM label WHERE author = ? AND {_HOLDS} {only} ORDER BY id DESC LIMIT 1", (author,)
         ).fetchone()
         if found is None:
             return None
         batch, action = found
+        taken = [
+            row[0]
+            for row in connection.execute(
+                f"SELECT example_id FROM label WHERE batch = ? AND {_HOLDS} {only} ORDER BY id", (batch,)
+            )
+        ]
+        _choose(connection, taken)
         connection.execute(
             "INSERT INTO label (example_id, example_key, action, author, at, batch, undoes) "
-            "SELECT example_id, example_key, 'undo', ?, ?, ?, batch FROM label WHERE batch = ?",
+            "SELECT example_id, example_key, 'undo', ?, ?, ?, batch FROM label "
+            "WHERE batch = ? AND example_id IN chosen",
             (author, _now(), secrets.token_hex(8), batch),
         )
-        ids = [
-            row[0] for row in connection.execute("SELECT example_id FROM label WHERE batch = ? ORDER BY id", (batch,))
-        ]
-        _choose(connection, ids)
         connection.execute(_DERIVE)
-    return Undone(batch=batch, action=action, ids=ids)
+    return Undone(batch=batch, action=action, ids=taken)
 
 
 def history(workspace: Workspace, identity: int) -> list[Label]:
@@ -150,7 +159,10 @@ def _shown(action: str, value: bytes | None) -> str | None:
     return f"{len(value):,} bytes" if action == "edit" else value.decode()
 
 
-_HOLDS = "action != 'undo' AND batch NOT IN (SELECT undoes FROM label WHERE undoes IS NOT NULL)"
+_HOLDS = (
+    "action != 'undo' AND NOT EXISTS "
+    "(SELECT 1 FROM label AS taken WHERE taken.example_id = label.example_id AND taken.undoes = label.batch)"
+)
 
 
 def _latest(what: str, actions: str) -> str:

@@ -50,6 +50,17 @@ def test_undo_takes_back_only_ones_own_decisions(three: Workspace) -> None:
     assert decisions(three) == [None, "reject", None]
 
 
+def test_undo_of_one_example_leaves_the_rest_of_a_bulk_decision(three: Workspace) -> None:
+    labels.decide(three, [1, 2, 3], "accept", author="ana")
+    labels.decide(three, [3], "reject", author="ana")
+    assert labels.undo(three, "ana", [2]).ids == [2]
+    assert decisions(three) == ["accept", None, "reject"]
+    assert labels.undo(three, "ana", [2]) is None
+    labels.undo(three, "ana")
+    assert labels.undo(three, "ana").ids == [1, 3]
+    assert decisions(three) == [None] * 3
+
+
 def test_the_persons_language_outweighs_the_machines_and_flags_toggle(three: Workspace) -> None:
     labels.decide(three, [1], "language", "ruby", author="ana")
     labels.decide(three, [1], "flag", author="ana")

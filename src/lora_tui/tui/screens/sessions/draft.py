@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from lora_tui.curation import labels
 from lora_tui.sources.model import Message
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -90,15 +91,35 @@ def write(path: Path, messages: Sequence[Message]) -> None:
         atomic.write_text(path, to_text(messages))
 
 
-def open_editor(editor: str, path: Path) -> None:
-    """Run the person's editor on the draft and wait. Raises LoraTuiError when it cannot be run or failed."""
+def read(path: Path, originals: Sequence[Message]) -> list[Message]:
+    """The messages of the draft at `path`. Raises BadInput; the draft stays."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the draft cannot be read: {error}", where=str(path), fix=_AGAIN) from error
+    return from_text(text, originals, path)
+
+
+def store(workspace: Workspace, identity: int, messages: Sequence[Message], author: str) -> None:
+    """Record an edited example; its draft goes only when that is done. Raises LoraTuiError."""
+    path = path_of(workspace, identity)
+    try:
+        labels.edit(workspace, identity, messages, author=author)
+    except LoraTuiError as error:
+        raise BadInput(error.what, where=str(path), fix=_AGAIN) from error
+    path.unlink(missing_ok=True)
+
+
+def run_editor(editor: str, path: Path) -> LoraTuiError | None:
+    """Run the person's editor on the draft and wait; what went wrong is returned, for the terminal is not ours yet."""
     command = editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     screen = sys.__stderr__
     try:
         done = subprocess.run([*shlex.split(command), str(path)], stderr=screen, check=False)
     except (OSError, ValueError) as error:
-        raise BadInput(
+        return BadInput(
             f"the editor {command!r} cannot be run: {error}", fix="Set $EDITOR, or `editor` in config.toml."
-        ) from error
+        )
     if done.returncode:
-        raise LoraTuiError(f"the editor ended with code {done.returncode}", where=command, fix=_AGAIN)
+        return LoraTuiError(f"the editor ended with code {done.returncode}", where=command, fix=_AGAIN)
+    return None

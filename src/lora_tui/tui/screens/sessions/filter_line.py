@@ -43,6 +43,12 @@ class FilterLine(Widget):
             words.insert(0, ("sessions.search", f"“{one_line(self._view.filter.text)}”", True))
         if self._view.order == "uncertain":
             words.append(("sessions.order", "least certain first", True))
+        room = self.size.width - 1
+        while sum(len(self._keys[action]) + len(value) + 3 for action, value, _ in words) > room:
+            idle = [word for word in words if not word[2]]
+            if not idle:
+                break
+            words.remove(idle[-1])  # what narrows the list is shown before what could
         for action, value, narrows in words:
             parts += [
                 Content.styled(self._keys[action], key),

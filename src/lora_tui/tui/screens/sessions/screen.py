@@ -187,20 +187,19 @@ class SessionsScreen(Stage):
     def _write(self, write: Callable[[], Any], ids: list[int]) -> None:
         self._labeller.put(write, lambda _: self.post_message(self.Written(ids)))
 
-    def _decide(self, action: labels.Action, value: str | None = None) -> None:
+    def _decide(self, action: labels.Action | Callable[[int], labels.Action], value: str | None = None) -> None:
+        """Record a decision about the row under the cursor, and go on; a function decides when its turn comes."""
         identity = self._current()
         if identity is None:
             return
-        decide = partial(
-            labels.decide,
-            self.shell.workspace,
-            [identity],
-            action,
-            value,
-            author=self.shell.config.labeller,
-            seconds=round(time.monotonic() - self._landed, 1),
-        )
-        self._write(decide, [identity])
+        workspace, author = self.shell.workspace, self.shell.config.labeller
+        seconds = round(time.monotonic() - self._landed, 1)
+
+        def write() -> str:
+            what = action(identity) if callable(action) else action
+            return labels.decide(workspace, [identity], what, value, author=author, seconds=seconds)
+
+        self._write(write, [identity])
         self._list.action_move(1)
 
     def action_decide(self, action: labels.Action) -> None:
@@ -214,9 +213,8 @@ class SessionsScreen(Stage):
 
     def action_flag(self) -> None:
         """Flag it, or take the flag away."""
-        row = self._rows.row(self._list.cursor) if self._rows is not None and len(self._rows) else None
-        if row is not None:
-            self._decide("unflag" if row.flagged else "flag")
+        workspace = self.shell.workspace
+        self._decide(lambda identity: "unflag" if examples.rows(workspace, [identity])[0].flagged else "flag")
 
     def action_undo(self) -> None:
         """Take back the last decision."""
@@ -254,15 +252,17 @@ class SessionsScreen(Stage):
         found = examples.example(workspace, identity)
         path = draft.path_of(workspace, identity)
         draft.write(path, found.messages)
-        with self.app.suspend():
-            draft.open_editor(config.editor, path)
-        edited = draft.from_text(path.read_text(), found.messages, path)
-        path.unlink()
+        with self.app.suspend():  # nothing may raise in here: the terminal would not come back
+            problem = draft.run_editor(config.editor, path)
+        if problem is not None:
+            raise problem
+        edited = draft.read(path, found.messages)
         if edited == found.messages:
+            path.unlink()
             self.notify("Nothing was changed.", timeout=3)
             return
         self._labeller.put(
-            lambda: labels.edit(workspace, identity, edited, author=config.labeller),
+            lambda: draft.store(workspace, identity, edited, config.labeller),
             lambda _: (self.post_message(self.Written([identity])), self._open(identity)),
         )
 
