@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 import msgspec
 
@@ -9,17 +11,18 @@ from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.curation import examples, labels
 from lora_tui.curation.examples import Filter
 from lora_tui.curation.labels import Action
+from lora_tui.curation.language_rules import rules
 from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput
 
 
 @click.command("label")
-@click.argument("ids", type=int, nargs=-1)
-@click.option("--accept", "action", flag_value="accept", help="Good to learn from.")
-@click.option("--reject", "action", flag_value="reject", help="Not to be learnt from.")
-@click.option("--skip", "action", flag_value="skip", help="Undecided; leave it.")
-@click.option("--flag", "action", flag_value="flag", help="Look again later.")
-@click.option("--unflag", "action", flag_value="unflag")
+@click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1)
+@click.option("--accept", is_flag=True, help="Good to learn from.")
+@click.option("--reject", is_flag=True, help="Not to be learnt from.")
+@click.option("--skip", is_flag=True, help="Undecided; leave it.")
+@click.option("--flag", is_flag=True, help="Look again later.")
+@click.option("--unflag", is_flag=True, help="No need to look again.")
 @click.option("--language", metavar="L", help="Say which language it is.")
 @click.option("--undo", is_flag=True, help="Take back your latest decision, or the latest about IDS.")
 @click.option(
@@ -35,16 +38,21 @@ from lora_tui.workspace.errors import BadInput
 @pass_cli
 def command(
     cli: Cli,
+    /,
     ids: tuple[int, ...],
-    action: Action | None,
     language: str | None,
     undo: bool,
     all_matching: str | None,
     author: str,
     reason: str,
+    **flags: bool,
 ) -> None:
     """Record a decision about examples, by their IDS or by a filter. Nothing is overwritten; --undo goes back."""
-    author = author or load_config(cli.workspace).labeller
+    config = load_config(cli.workspace)
+    author = author or config.labeller
+    action = _one_of(flags)
+    if language and language not in (known := sorted({*rules().table.language, *config.languages})):
+        raise BadInput(f"unknown language {language!r}", fix=f"Known: {', '.join(known)}.")
     if undo:
         if action or language or all_matching:
             raise BadInput("--undo decides nothing else", fix="Give it alone, or with the ids it is about.")
@@ -58,16 +66,29 @@ def command(
     if not action and not language:
         raise BadInput("say what to decide", fix="One of --accept, --reject, --skip, --flag, --unflag, --language L.")
     chosen = list(ids) or list(examples.ids(cli.workspace, parse_filter(all_matching or "")))
-    batches = []
-    if language:
-        batches.append(labels.decide(cli.workspace, chosen, "language", language, author=author, reason=reason))
-    if action:
-        batches.append(labels.decide(cli.workspace, chosen, action, author=author, reason=reason))
+    if not chosen:
+        raise BadInput("no example passes this filter", where=all_matching or "")
+    batch = labels.decide(
+        cli.workspace,
+        chosen,
+        action or "language",
+        None if action else language,
+        author=author,
+        reason=reason,
+        language=language if action else None,
+    )
     what = " and ".join(part for part in (language, action) if part)
     cli.emit(
-        {"ids": chosen, "action": action, "language": language, "batches": batches},
+        {"ids": chosen, "action": action, "language": language, "batch": batch},
         f"{what}: {_examples(len(chosen))}",
     )
+
+
+def _one_of(flags: dict[str, bool]) -> Action | None:
+    given = [name for name, is_set in flags.items() if is_set]
+    if len(given) > 1:
+        raise BadInput(f"--{given[0]} and --{given[1]} exclude each other")
+    return cast(Action, given[0]) if given else None
 
 
 def _examples(number: int) -> str:
@@ -87,6 +108,8 @@ def parse_filter(text: str) -> Filter:
             raise BadInput(f"unknown filter {key!r}", fix=f"Known: {', '.join(sorted(known))}.")
         field = names.get(key, key)
         given[field] = tuple(value.split(",")) if field in ("languages", "sources") else value
+    if not given:
+        raise BadInput("the filter is empty", fix="`decision=any` means every example.")
     try:
         return msgspec.convert(given, Filter, strict=False)
     except msgspec.ValidationError as error:

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from array import array
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,18 +22,20 @@ __all__ = ["Counts", "Example", "ExampleRow", "Filter", "Refreshed", "counts", "
 Decision = Literal["any", "unlabelled", "labelled", "accept", "reject", "skip", "flagged", "edited"]
 Order = Literal["recent", "uncertain"]
 
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
 UNLABELLED = "unlabelled"
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which examples: every given condition must hold. Dropped ones never pass."""
 
-    text: str = ""  # full-text search: every word, the last one as a beginning
+    text: str = ""  # full-text search: every word, the last one as a beginning; what holds no word finds nothing
     languages: tuple[str, ...] = ()
     decision: Decision = "any"
     sources: tuple[str, ...] = ()
-    min_confidence: float = 0.0
-    max_confidence: float = 1.0
+    min_confidence: Share = 0.0
+    max_confidence: Share = 1.0
     session: str = ""  # native id
 
 
@@ -191,10 +193,12 @@ def _where(filter: Filter) -> tuple[str, list[object]]:
     if filter.session:
         conditions.append("session.native_id = ?")
         values.append(filter.session)
-    query = _match(filter.text)
-    if query:
-        conditions.append("example.doc IN (SELECT rowid FROM example_text WHERE example_text MATCH ?)")
-        values.append(query)
+    if filter.text.strip():
+        query = _match(filter.text)
+        conditions.append(
+            "example.doc IN (SELECT rowid FROM example_text WHERE example_text MATCH ?)" if query else "0"
+        )
+        values += [query] if query else []
     return " AND ".join(conditions), values
 
 

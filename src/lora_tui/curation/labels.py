@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from lora_tui.curation.decisions import HOLDS, choose, derive_chosen
 from lora_tui.curation.examples import example
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
@@ -48,15 +48,19 @@ def decide(
     author: str,
     seconds: float | None = None,
     reason: str = "",
+    language: str | None = None,
 ) -> str:
     """Record one decision about these examples; returns its batch, which one undo takes back whole.
 
-    `value` is the language for the action 'language'. Raises BadInput for an id that is no example.
+    `value` is the language for the action 'language'; `language` says it together with another action. Raises
+    BadInput for an id that is no example.
     """
     if action == "language" and not value:
         raise BadInput("a language decision needs the language")
-    stored = value.encode() if value is not None else None
-    return _append(workspace, ids, action, stored, author=author, seconds=seconds, reason=reason)
+    decided = [(action, value.encode() if value is not None else None)]
+    if language is not None:
+        decided.append(("language", language.encode()))
+    return _append(workspace, ids, decided, author=author, seconds=seconds, reason=reason)
 
 
 def edit(workspace: Workspace, identity: int, messages: Sequence[Message], *, author: str, reason: str = "") -> str:
@@ -65,7 +69,8 @@ def edit(workspace: Workspace, identity: int, messages: Sequence[Message], *, au
         raise BadInput("an example needs at least one assistant message", where=f"example {identity}")
     if list(messages) == example(workspace, identity).messages:
         raise BadInput("nothing was changed", where=f"example {identity}")
-    return _append(workspace, [identity], "edit", msgspec.json.encode(list(messages)), author=author, reason=reason)
+    decided = [("edit", msgspec.json.encode(list(messages)))]
+    return _append(workspace, [identity], decided, author=author, reason=reason)
 
 
 def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone | None:
@@ -74,10 +79,10 @@ def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone |
     With `ids`, the latest decision about one of these, and only as far as it is about these.
     """
     with workspace.transaction() as connection:
-        _choose(connection, ids)
+        choose(connection, ids)
         only = "AND example_id IN chosen" if ids else ""
         found = connection.execute(
-            f"SELECT batch, action FROM label WHERE author = ? AND {_HOLDS} {only} ORDER BY id DESC LIMIT 1", (author,)
+            f"SELECT batch, action FROM label WHERE author = ? AND {HOLDS} {only} ORDER BY id DESC LIMIT 1", (author,)
         ).fetchone()
         if found is None:
             return None
@@ -85,24 +90,24 @@ def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone |
         taken = [
             row[0]
             for row in connection.execute(
-                f"SELECT example_id FROM label WHERE batch = ? AND {_HOLDS} {only} ORDER BY id", (batch,)
+                f"SELECT DISTINCT example_id FROM label WHERE batch = ? AND {HOLDS} {only} ORDER BY example_id",
+                (batch,),
             )
         ]
-        _choose(connection, taken)
+        choose(connection, taken)
         connection.execute(
             "INSERT INTO label (example_id, example_key, action, author, at, batch, undoes) "
-            "SELECT example_id, example_key, 'undo', ?, ?, ?, batch FROM label "
-            "WHERE batch = ? AND example_id IN chosen",
+            "SELECT id, key, 'undo', ?, ?, ?, ? FROM example WHERE id IN chosen",
             (author, _now(), secrets.token_hex(8), batch),
         )
-        connection.execute(_DERIVE)
+        derive_chosen(connection)
     return Undone(batch=batch, action=action, ids=taken)
 
 
 def history(workspace: Workspace, identity: int) -> list[Label]:
     """Every row about an example, oldest first; an edit's value is shown by its length."""
     found = workspace.connection().execute(
-        f"SELECT action, value, author, at, seconds, coalesce(reason, ''), NOT ({_HOLDS}), "
+        f"SELECT action, value, author, at, seconds, coalesce(reason, ''), NOT ({HOLDS}), "
         "example_key != (SELECT key FROM example WHERE id = example_id) "
         "FROM label WHERE example_id = ? ORDER BY id",
         (identity,),
@@ -118,8 +123,7 @@ def history(workspace: Workspace, identity: int) -> list[Label]:
 def _append(
     workspace: Workspace,
     ids: Sequence[int],
-    action: str,
-    value: bytes | None,
+    decided: Sequence[tuple[str, bytes | None]],
     *,
     author: str,
     seconds: float | None = None,
@@ -127,26 +131,20 @@ def _append(
 ) -> str:
     batch = secrets.token_hex(8)
     with workspace.transaction() as connection:
-        _choose(connection, ids)
+        choose(connection, ids)
         missing = connection.execute(
             "SELECT id FROM chosen WHERE id NOT IN (SELECT id FROM example) LIMIT 1"
         ).fetchone()
         if missing:
             raise BadInput(f"there is no example {missing[0]}", fix="See `lora-tui examples list`.")
-        connection.execute(
-            "INSERT INTO label (example_id, example_key, action, value, author, at, seconds, reason, batch) "
-            "SELECT id, key, ?, ?, ?, ?, ?, ?, ? FROM example WHERE id IN chosen ORDER BY id",
-            (action, value, author, _now(), seconds, reason or None, batch),
-        )
-        connection.execute(_DERIVE)
+        for action, value in decided:
+            connection.execute(
+                "INSERT INTO label (example_id, example_key, action, value, author, at, seconds, reason, batch) "
+                "SELECT id, key, ?, ?, ?, ?, ?, ?, ? FROM example WHERE id IN chosen ORDER BY id",
+                (action, value, author, _now(), seconds, reason or None, batch),
+            )
+        derive_chosen(connection)
     return batch
-
-
-def _choose(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """The ids that the statements of this transaction are about."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
-    connection.execute("DELETE FROM chosen")
-    connection.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", ((identity,) for identity in ids))
 
 
 def _now() -> int:
@@ -157,26 +155,3 @@ def _shown(action: str, value: bytes | None) -> str | None:
     if value is None:
         return None
     return f"{len(value):,} bytes" if action == "edit" else value.decode()
-
-
-_HOLDS = (
-    "action != 'undo' AND NOT EXISTS "
-    "(SELECT 1 FROM label AS taken WHERE taken.example_id = label.example_id AND taken.undoes = label.batch)"
-)
-
-
-def _latest(what: str, actions: str) -> str:
-    return (
-        f"(SELECT {what} FROM label WHERE example_id = example.id AND example_key = example.key "
-        f"AND action IN ({actions}) AND {_HOLDS} ORDER BY id DESC LIMIT 1)"
-    )
-
-
-_DERIVE = f"""
-UPDATE example SET
-    decision = {_latest("action", "'accept','reject','skip'")},
-    human_language = {_latest("CAST(value AS TEXT)", "'language'")},
-    flagged = coalesce({_latest("action = 'flag'", "'flag','unflag'")}, 0),
-    edit = {_latest("label.id", "'edit'")}
-WHERE id IN chosen
-"""

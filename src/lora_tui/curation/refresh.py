@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from lora_tui.curation import decisions
 from lora_tui.curation.segment import Segment, segments
 from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
@@ -66,16 +67,17 @@ def _one_session(connection: sqlite3.Connection, session: int) -> list[str]:
     known = {native: rest for native, *rest in connection.execute(_KNOWN, (session,))}
     reasons: list[str] = []
     for segment in segments(stored_messages(connection, session)):
-        identity, key, dropped = known.pop(segment.native_id, (None, None, None))
-        if key == segment.key and dropped != "withdrawn":  # same content: only its place may have moved
+        identity, key, reason = known.pop(segment.native_id, (None, None, None))
+        settled = "" if reason == "duplicate" else reason or ""
+        if key == segment.key and settled == segment.dropped:  # as it was: only its place may have moved
             connection.execute(
                 "UPDATE example SET first_seq = ?, last_seq = ? WHERE id = ?",
                 (segment.first_seq, segment.last_seq, identity),
             )
             continue
         reasons.append(_store(connection, session, segment, identity))
-    for identity, _, dropped in known.values():
-        if dropped != "withdrawn":
+    for identity, _, reason in known.values():
+        if reason != "withdrawn":
             reasons.append(_withdraw(connection, identity))
     connection.execute("UPDATE session SET curated = fingerprint WHERE id = ?", (session,))
     return reasons
@@ -83,15 +85,13 @@ def _one_session(connection: sqlite3.Connection, session: int) -> list[str]:
 
 def _withdraw(connection: sqlite3.Connection, identity: int) -> str:
     """Undone at the source: no candidate any more, its labels stay. What repeated it takes its place."""
-    connection.execute("UPDATE example SET dropped = 'withdrawn' WHERE id = ?", (identity,))
-    heir = connection.execute("SELECT min(id) FROM example WHERE duplicate_of = ?", (identity,)).fetchone()[0]
-    if heir is not None:
-        connection.execute("UPDATE example SET dropped = NULL, duplicate_of = NULL WHERE id = ?", (heir,))
-        connection.execute("UPDATE example SET duplicate_of = ? WHERE duplicate_of = ?", (heir, identity))
+    connection.execute("UPDATE example SET dropped = 'withdrawn', duplicate_of = NULL WHERE id = ?", (identity,))
+    _settle_followers(connection, identity)
     return "withdrawn"
 
 
 def _store(connection: sqlite3.Connection, session: int, segment: Segment, identity: int | None) -> str:
+    """Store a new or changed segment. Decisions given for this very content hold again; others are history."""
     doc = None
     if not segment.dropped:
         doc = connection.execute("INSERT INTO example_text (text) VALUES (?)", (segment.search,)).lastrowid
@@ -111,38 +111,48 @@ def _store(connection: sqlite3.Connection, session: int, segment: Segment, ident
         segment.dropped or None,
         doc,
     )
+    known = identity is not None
     if identity is None:
         identity = connection.execute(_INSERT, (session, segment.native_id, *values)).lastrowid
-    else:  # its content changed: what was decided about the old content stays in the history only
+        assert identity is not None
+    else:
         connection.execute(_UPDATE, (*values, identity))
         connection.execute("DELETE FROM example_call WHERE example_id = ?", (identity,))
-    assert identity is not None
+        decisions.derive(connection, [identity])
     connection.executemany(
         "INSERT OR IGNORE INTO example_call VALUES (?, ?)", [(call, identity) for call in segment.calls]
     )
-    if segment.dropped:
-        return segment.dropped
-    return _mark_duplicates(connection, identity, segment)
+    if not segment.dropped:
+        _mark_duplicates(connection, identity)
+    if known:
+        _settle_followers(connection, identity)
+    (reason,) = connection.execute("SELECT coalesce(dropped, '') FROM example WHERE id = ?", (identity,)).fetchone()
+    return str(reason)
 
 
-def _mark_duplicates(connection: sqlite3.Connection, identity: int, segment: Segment) -> str:
+def _settle_followers(connection: sqlite3.Connection, identity: int) -> None:
+    """What was dropped as a duplicate of this example is looked at anew: this one has changed, or is gone."""
+    followers = connection.execute("SELECT id FROM example WHERE duplicate_of = ? ORDER BY id", (identity,)).fetchall()
+    for (follower,) in followers:
+        connection.execute("UPDATE example SET dropped = NULL, duplicate_of = NULL WHERE id = ?", (follower,))
+    for (follower,) in followers:
+        _mark_duplicates(connection, follower)
+
+
+def _mark_duplicates(connection: sqlite3.Connection, identity: int) -> None:
     """A fork repeats its origin's calls: of two segments, the one whose calls all occur in the other is dropped."""
-    same = connection.execute(
-        "SELECT id FROM example WHERE key = ? AND id != ? AND dropped IS NULL LIMIT 1", (segment.key, identity)
-    ).fetchone()
-    if same:
-        return _drop_as_duplicate(connection, identity, same[0])
-    for other, common, total in connection.execute(_SHARED_CALLS, (identity, identity)).fetchall():
-        if common == len(segment.calls):
-            return _drop_as_duplicate(connection, identity, other)
-        if common == total:
-            _drop_as_duplicate(connection, other, identity)
-    return ""
+    for (other,) in connection.execute(_REPEATS, {"id": identity}).fetchall():
+        gone, stays = sorted((identity, other), key=lambda one: _rank(connection, one))
+        connection.execute("UPDATE example SET dropped = 'duplicate', duplicate_of = ? WHERE id = ?", (stays, gone))
+        connection.execute("UPDATE example SET duplicate_of = ? WHERE duplicate_of = ?", (stays, gone))
+        if gone == identity:
+            return
 
 
-def _drop_as_duplicate(connection: sqlite3.Connection, identity: int, original: int) -> str:
-    connection.execute("UPDATE example SET dropped = 'duplicate', duplicate_of = ? WHERE id = ?", (original, identity))
-    return "duplicate"
+def _rank(connection: sqlite3.Connection, identity: int) -> tuple[int, int, int]:
+    """Of two that repeat each other the higher one stays: one a person decided about, the fuller, the earlier."""
+    decided, calls = connection.execute(_WEIGHT, (identity,)).fetchone()
+    return decided, calls, -identity
 
 
 _KNOWN = "SELECT native_id, id, key, dropped FROM example WHERE session_id = ?"
@@ -156,15 +166,27 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _UPDATE = """
 UPDATE example SET first_seq = ?, last_seq = ?, key = ?, request = ?, language = ?, confidence = ?, verdict = ?,
     agent = ?, model = ?, turns = ?, characters = ?, created = ?, dropped = ?, doc = ?,
-    duplicate_of = NULL, decision = NULL, human_language = NULL, flagged = 0, edit = NULL
+    duplicate_of = NULL
 WHERE id = ?
 """
 
-_SHARED_CALLS = """
-SELECT other.example_id, count(*), (SELECT count(*) FROM example_call WHERE example_id = other.example_id)
+_WEIGHT = """
+SELECT decision IS NOT NULL OR edit IS NOT NULL, (SELECT count(*) FROM example_call WHERE example_id = example.id)
+FROM example WHERE id = ?
+"""
+
+# Candidates with the same content, or with calls that all occur in this one, or the other way round.
+_REPEATS = """
+SELECT id FROM example WHERE key = (SELECT key FROM example WHERE id = :id) AND id != :id AND dropped IS NULL
+UNION
+SELECT other.example_id
 FROM example_call AS mine
-JOIN example_call AS other ON other.call_id = mine.call_id AND other.example_id != ?
+JOIN example_call AS other ON other.call_id = mine.call_id AND other.example_id != :id
 JOIN example ON example.id = other.example_id AND example.dropped IS NULL
-WHERE mine.example_id = ?
+WHERE mine.example_id = :id
 GROUP BY other.example_id
+HAVING count(*) IN (
+    (SELECT count(*) FROM example_call WHERE example_id = :id),
+    (SELECT count(*) FROM example_call WHERE example_id = other.example_id)
+)
 """

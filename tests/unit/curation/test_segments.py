@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lora_tui.curation import examples
+from lora_tui.curation import examples, labels
+from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
 
@@ -156,5 +157,66 @@ def test_full_text_search_finds_words_and_unfinished_words(workspace: Workspace)
     store_session(workspace, "ses_1", [user("Write a ring buffer in Rust"), says("Here is `RingBuf`.")])
     store_session(workspace, "ses_2", [user("Explain the event loop"), says("It polls.")])
     examples.refresh(workspace)
-    for text, expected in (("ring buf", 1), ("RingBuf", 1), ("event loop", 1), ("nothing here", 0), ('"(*', 2)):
+    for text, expected in (
+        ("ring buf", 1),
+        ("RingBuf", 1),
+        ("event loop", 1),
+        ("nothing here", 0),
+        ('"(*', 0),
+        (" ", 2),
+    ):
         assert len(examples.ids(workspace, examples.Filter(text=text))) == expected, text
+
+
+TURN = ("Sort the imports everywhere", "Sorted.")
+
+
+def turn(**about: object) -> list[Message]:
+    return [user(TURN[0], **about), says(TURN[1], **about)]
+
+
+def test_a_decision_survives_that_its_turn_was_undone_and_redone(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", turn())
+    examples.refresh(workspace)
+    labels.decide(workspace, [1], "accept", author="ana", language="python")
+    store_session(workspace, "ses_1", turn(reverted=True), fingerprint="2")
+    examples.refresh(workspace)
+    assert examples.counts(workspace).total == 0
+    store_session(workspace, "ses_1", turn(), fingerprint="3")
+    examples.refresh(workspace)
+    row = examples.example(workspace, 1).row
+    assert (row.decision, row.language) == ("accept", "python")
+
+
+def test_an_accepted_example_is_not_dropped_for_a_fork_that_nobody_looked_at(workspace: Workspace) -> None:
+    request, edit = user("Fix the failing date test"), calls("edit", {"filePath": "d.py"}, "ok", call_id="call_a")
+    store_session(workspace, "ses_origin", [request, *edit, says("Fixed.")])
+    examples.refresh(workspace)
+    labels.decide(workspace, [1], "accept", author="ana")
+    more = calls("edit", {"filePath": "d.py"}, "ok", call_id="call_b")
+    store_session(workspace, "ses_fork", [request, *edit, says("Fixed."), user("yes do it"), *more, says("Done.")])
+    examples.refresh(workspace)
+    (kept,) = examples.rows(workspace, examples.ids(workspace))
+    assert (kept.session, kept.decision) == ("ses_origin", "accept")
+
+
+def test_a_fork_counts_again_when_its_origin_lost_what_it_repeats(workspace: Workspace) -> None:
+    request = user("Fix the failing date test")
+    first = calls("read", {"filePath": "d.py"}, "x", call_id="call_a")
+    second = calls("edit", {"filePath": "d.py"}, "ok", call_id="call_b")
+    store_session(workspace, "ses_origin", [request, *first, *second, says("Fixed.")])
+    store_session(workspace, "ses_fork", [request, *first, *second, says("Fixed.")])
+    examples.refresh(workspace)
+    store_session(workspace, "ses_origin", [request, *first, says("Looked.")], fingerprint="2")
+    examples.refresh(workspace)
+    (kept,) = examples.rows(workspace, examples.ids(workspace))
+    assert kept.session == "ses_fork"
+
+
+def test_an_answer_that_turns_out_aborted_is_no_candidate_any_more(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", turn())
+    examples.refresh(workspace)
+    aborted = [user(TURN[0]), says(TURN[1], interrupted=True, error="MessageAbortedError")]
+    store_session(workspace, "ses_1", aborted, fingerprint="2")
+    examples.refresh(workspace)
+    assert examples.counts(workspace).dropped == {"interrupted": 1}
