@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
+from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
 from lora_tui.curation import examples, labels
 from lora_tui.curation.examples import Decision, Filter, Order
 from lora_tui.sources.model import Message, as_sent, text_of
@@ -43,7 +43,7 @@ def group() -> None:
 @group.command("list")
 @filter_options
 @click.option("--order", type=click.Choice(get_args(Order)), default="recent")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--limit", type=NUMBER, default=200, show_default=True)
 @json_option
 @pass_cli
 def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
@@ -85,7 +85,7 @@ def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
 
 
 @group.command("show")
-@click.argument("id", type=int)
+@click.argument("id", type=NUMBER)
 @json_option
 @pass_cli
 def show(cli: Cli, id: int) -> None:

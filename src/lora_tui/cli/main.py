@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 from lora_tui import __version__
+from lora_tui.cli.output import Cli, safe
 from lora_tui.workspace.errors import LoraTuiError
 
 INTERRUPTED = 130
@@ -84,9 +84,7 @@ def cli(context: click.Context, workspace: str | None, no_mouse: bool) -> None:
 
     Without a command, on a terminal, the app opens.
     """
-    from lora_tui.cli.output import Cli
-
-    context.obj = Cli(workspace)
+    context.ensure_object(Cli).named = workspace
     if context.invoked_subcommand is None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             click.echo(context.get_help())
@@ -98,10 +96,11 @@ def cli(context: click.Context, workspace: str | None, no_mouse: bool) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 failure, 2 bad input, 130 interrupt."""
+    shared = Cli()
     try:
-        result = cli.main(args=arguments, prog_name="lora-tui", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="lora-tui", standalone_mode=False, obj=shared)
     except LoraTuiError as error:
-        first, *rest = str(error).splitlines() or [""]
+        first, *rest = safe(str(error)).splitlines() or [""]
         click.echo(f"error: {first}", err=True)
         for line in rest:
             click.echo(f"  {line}", err=True)
@@ -119,22 +118,21 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        return _crashed()
+        return _crashed(shared)
     return result if isinstance(result, int) else 0
 
 
-def _crashed() -> int:
+def _crashed(shared: Cli) -> int:
     """A bug: the traceback goes to a file, the person gets one line."""
     import traceback
 
-    from lora_tui.workspace.layout import Workspace
-
-    log = Workspace.locate().logs / "lora-tui.log"
+    error = sys.exc_info()[1]
     try:
+        log = shared.workspace.logs / "lora-tui.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with Path(log).open("a") as file:
-            traceback.print_exc(file=file)
-        click.echo(f"error: this is a bug in lora-tui: {sys.exc_info()[1]!r}\n  The traceback is in {log}.", err=True)
-    except OSError:
+        with log.open("a") as file:
+            traceback.print_exception(error, file=file)
+        shared.say(f"error: this is a bug in lora-tui: {error!r}\n  The traceback is in {log}.")
+    except (OSError, RuntimeError):  # the folder cannot be written, or `~name` has no home
         traceback.print_exc()
     return 1

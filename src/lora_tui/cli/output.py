@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 
 Advance = Callable[..., None]  # (done, total=0, text="")
 
+NUMBER = click.IntRange(1, 2**63 - 1)  # an id or a limit: what SQLite can count
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def safe(text: str) -> str:
+    """Text for a terminal: without control characters, with which a recorded session could command it."""
+    return _CONTROL.sub("", text)
+
 
 class Cli:
     """What a command gets: the workspace it works in and the way it prints."""
 
-    def __init__(self, workspace: str | None) -> None:
-        self._named = workspace
+    def __init__(self, workspace: str | None = None) -> None:
+        self.named = workspace
         self.json = False
 
     @cached_property
@@ -29,7 +39,7 @@ class Cli:
         """The workspace of --workspace, the environment or the platform; a command without one imports none of it."""
         from lora_tui.workspace.layout import Workspace
 
-        return Workspace.locate(self._named)
+        return Workspace.locate(self.named)
 
     def emit(self, data: object, text: str | Callable[[], str] = "") -> None:
         """Print `data` as one JSON document under --json, else `text`."""
@@ -41,11 +51,11 @@ class Cli:
         else:
             shown = text() if callable(text) else text
             if shown:
-                click.echo(shown)
+                click.echo(safe(shown))
 
     def say(self, line: str) -> None:
         """A remark about the work, on stderr, so that it never mixes with the result."""
-        click.echo(line, err=True)
+        click.echo(safe(line), err=True)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Advance]:
@@ -71,7 +81,7 @@ class _ProgressLine:
             return
         self.last = now
         amount = f"{done:,} of {total:,}" if total else f"{done:,}"
-        line = f"{self.label}: {amount}{'  ' + text if text else ''}"
+        line = f"{self.label}: {amount}{'  ' + _cell(text) if text else ''}"
         if self.live:
             sys.stderr.write(f"\r\x1b[2K{line[:120]}")
             self.dirty = True

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
+from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, safe, table
 from lora_tui.sources import read
 from lora_tui.sources.model import Message, as_sent, text_of
 
@@ -23,7 +23,7 @@ def group() -> None:
 @group.command("list")
 @click.option("--source", default="", metavar="S", help="Only from this source.")
 @click.option("--text", default="", metavar="WORDS", help="Only with these words in title or directory.")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--limit", type=NUMBER, default=200, show_default=True)
 @json_option
 @pass_cli
 def list_(cli: Cli, source: str, text: str, limit: int) -> None:
@@ -55,9 +55,9 @@ def show(cli: Cli, id: str) -> None:
         sent = [_with_marks(message) for message in messages]
         cli.emit({**_row(row), "children": children, "messages": sent})
         return
-    click.echo(_heading(row, children))
+    click.echo(safe(_heading(row, children)))
     for block in map(_spoken, messages):
-        click.echo(block)
+        click.echo(safe(block))
 
 
 def _row(row: read.SessionRow) -> dict[str, Any]:
@@ -120,5 +120,5 @@ def _spoken(message: Message) -> str:
 
 
 def _clipped(text: str) -> str:
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text[:_SHOWN_CHARACTERS])
-    return shown if len(text) <= _SHOWN_CHARACTERS else f"{shown}\n… {len(text) - _SHOWN_CHARACTERS:,} characters more"
+    rest = len(text) - _SHOWN_CHARACTERS
+    return text if rest <= 0 else f"{text[:_SHOWN_CHARACTERS]}\n… {rest:,} characters more"
