@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CUT = "\0cut"  # in an answer: the connection breaks here
 REFUSE = "\0refuse"  # an answer that is this: HTTP 503
+ECHO = "\0echo"  # an answer that is this: HTTP 401 that repeats the key
 
 
 @contextmanager
@@ -25,6 +26,11 @@ def chat_server(answer: Callable[[str, str], str], pause: float = 0.0) -> Iterat
             text = answer(body["model"], body["messages"][-1]["content"])
             if text == REFUSE:
                 self.send_error(503, "no room")
+                return
+            if text == ECHO:
+                self.send_response(401)
+                self.end_headers()
+                self.wfile.write(f"not your key: {self.headers['Authorization']}".encode())
                 return
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

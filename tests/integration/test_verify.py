@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fakes.chat_server import CUT, REFUSE, chat_server
+from fakes.chat_server import CUT, ECHO, REFUSE, chat_server
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.journal import Answer, AnswerDelta
 from lora_tui.jobs.view import RunView
 from lora_tui.verify import report, run
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
 SUITE = """\
@@ -101,3 +102,27 @@ def test_a_server_that_is_not_there_leaves_a_report_full_of_errors_not_of_passes
     made = report.load(workspace.reports / view.run.id)
     assert made.result.tuned_passed == made.result.baseline_passed == 0
     assert "does not answer" in made.outcomes[0].baseline.error
+
+
+@pytest.mark.parametrize("key", ["sk-planted-key-7", "sk-planted-key-7\n", "sk-planted-kéy-7"])
+def test_the_api_key_is_in_no_file_whatever_the_server_says(
+    workspace: Workspace, suite: str, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with chat_server(lambda model, prompt: ECHO) as (url, _):
+        verify(workspace, suite, url)
+    written = [path.read_bytes() for path in workspace.root.rglob("*") if path.is_file()]
+    assert len(written) > 3
+    assert not any(b"planted" in data for data in written)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:hunter2@localhost/v1", "http://localhost/v1?api_key=hunter2", "http://[::1"]
+)
+def test_a_url_with_a_secret_or_none_at_all_is_refused_and_not_written(
+    workspace: Workspace, suite: str, url: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        run.create(workspace, suite, f"openai:{url}#m", f"openai:{url}#m")
+    assert "hunter2" not in str(caught.value)
+    assert supervisor.runs(workspace) == []

@@ -91,7 +91,9 @@ def register_finished(workspace: Workspace) -> list[Adapter]:
 
 
 def damaged_files(adapter: Adapter) -> list[str]:
-    """The files whose content is not what SHA256SUMS says."""
+    """The files whose content is not what SHA256SUMS says; that file itself when it is gone."""
+    if not (adapter.folder / CHECKSUMS).is_file():
+        return [CHECKSUMS]
     damaged = []
     for line in (adapter.folder / CHECKSUMS).read_text().splitlines():
         known, _, name = line.partition("  ")

@@ -25,6 +25,12 @@ def command(cli: Cli, suite: str, baseline: str, tuned: str, max_tokens: int) ->
     """Ask every prompt of SUITE of both endpoints, check the answers, and say what that proves."""
     made = verify(cli, suite, baseline, tuned, max_tokens)
     cli.emit(msgspec.to_builtins(made), lambda: summary(made))
+    if made.errors:
+        raise LoraTuiError(
+            f"{made.errors} answers could not be had",
+            where=made.id,
+            fix=f"Ask for them again: lora-tui runs resume {made.id}.",
+        )
 
 
 def verify(cli: Cli, suite: str, baseline: str, tuned: str, max_tokens: int = 256) -> Report:

@@ -60,9 +60,8 @@ def build(
             f"no accepted example of {which}",
             fix="Accept some first: in the app under Sessions, or with `lora-tui label … --accept`.",
         )
-    version = (
-        max((known.manifest.version for known in versions(workspace) if known.manifest.name == name), default=0) + 1
-    )
+    taken = [int(path.name) for path in (workspace.datasets / name).glob("*") if path.name.isdigit()]
+    version = max(taken, default=0) + 1  # by folder: a damaged version keeps its number
     folder = workspace.datasets / name / str(version)
     with atomic.new_folder(folder) as draft:
         manifest = _write(workspace, draft, candidates, rejected, shares, seed)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -51,8 +52,8 @@ def check_name(workspace: Workspace, name: str) -> None:
         raise BadInput(f"{name!r} is no endpoint", fix="Write base:PATH, adapter:NAME@VERSION or openai:URL#MODEL.")
     if kind == "adapter":
         registry.find(workspace, rest)
-    elif kind == "openai" and "#" not in rest:
-        raise BadInput(f"{name!r} does not say which model", fix="Write openai:URL#MODEL.")
+    elif kind == "openai":
+        _server_and_model(rest)
 
 
 def open_endpoint(workspace: Workspace, name: str, log: Path) -> Endpoint:
@@ -64,8 +65,35 @@ def open_endpoint(workspace: Workspace, name: str, log: Path) -> Endpoint:
     if kind == "adapter":
         found = registry.find(workspace, rest)
         return TransformersEndpoint(f"adapter:{found.label}", found.metadata.base, found.folder, log)
-    url, _, model = rest.rpartition("#")
+    url, model = _server_and_model(rest)
     return OpenAIEndpoint(name, url, model)
+
+
+def _server_and_model(text: str) -> tuple[str, str]:
+    """URL and model of an openai: endpoint. Raises BadInput, without repeating what may hold a secret."""
+    url, _, model = text.rpartition("#")
+    try:
+        parts = urlsplit(url)
+        usable = bool(model) and parts.scheme in ("http", "https") and bool(parts.hostname)
+        secret = bool(parts.username or parts.password or parts.query)
+        _ = parts.port
+    except ValueError:
+        usable = secret = False
+    if secret:
+        raise BadInput(
+            "an endpoint's URL must hold no user, password or query", fix="Put the key into $OPENAI_API_KEY."
+        )
+    if not usable:
+        raise BadInput("this endpoint has no usable URL and model", fix="Write openai:http://HOST:PORT/v1#MODEL.")
+    return url, model
+
+
+def _api_key() -> str:
+    """$OPENAI_API_KEY. Raises BadInput, without its value, when no header can carry it."""
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise BadInput("$OPENAI_API_KEY holds characters that no key has", fix="Set it again, without line breaks.")
+    return key
 
 
 class TransformersEndpoint:
@@ -155,7 +183,7 @@ class OpenAIEndpoint:
 
         self.name = name
         self._model = model
-        key = os.environ.get("OPENAI_API_KEY")
+        self._key = key = _api_key()
         self._client = httpx.Client(
             base_url=url.rstrip("/"),
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -178,7 +206,7 @@ class OpenAIEndpoint:
         try:
             with self._client.stream("POST", "/chat/completions", json=body) as response:
                 if response.status_code != 200:
-                    said = response.read().decode(errors="replace")[:300]
+                    said = self._without_key(response.read().decode(errors="replace"))[:300]
                     raise LoraTuiError(f"{self.name} answered {response.status_code}: {said}")
                 for line in response.iter_lines():
                     if not line.startswith("data:") or line.endswith("[DONE]"):
@@ -190,10 +218,14 @@ class OpenAIEndpoint:
                         pieces += 1
                         yield text
         except (httpx.HTTPError, msgspec.DecodeError) as error:
-            raise LoraTuiError(f"{self.name} does not answer: {error}") from error
+            raise LoraTuiError(f"{self.name} does not answer: {self._without_key(str(error))}") from error
         if not reason:
             raise LoraTuiError(f"{self.name} broke off in the middle of an answer")
         yield Ended(tokens=pieces, stopped=reason == "stop")
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the key in their error."""
+        return text.replace(self._key, "***") if self._key else text
 
     def close(self) -> None:
         """Close the connections."""

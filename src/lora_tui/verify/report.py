@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Report(msgspec.Struct, frozen=True):
     created: float  # epoch seconds
     result: Paired
     outcomes: list[Outcome]
+    errors: int = 0  # answers that could not be had
 
 
 def passed(answer: Answer) -> bool:
@@ -62,6 +64,7 @@ def make(identity: str, suite: Suite, names: tuple[str, str], answers: dict[tupl
         created=time.time(),
         result=result,
         outcomes=outcomes,
+        errors=len(errors),
     )
 
 
@@ -75,8 +78,11 @@ def write(report: Report, folder: Path) -> None:
 
 
 def reports(workspace: Workspace) -> list[Report]:
-    """Every report, newest first."""
-    found = [load(path.parent) for path in workspace.reports.glob("*/report.json")]
+    """Every readable report, newest first."""
+    found = []
+    for path in workspace.reports.glob("*/report.json"):
+        with contextlib.suppress(BadInput):
+            found.append(load(path.parent))
     return sorted(found, key=lambda item: item.created, reverse=True)
 
 

@@ -17,6 +17,7 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Rate = Annotated[float, Meta(gt=0.0)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # it names folders too
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +77,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One specialist: base model, data selection, LoRA, training, verification."""
 
-    name: str
+    name: Name
     model: Model
     description: str = ""
     data: Data = Data()

@@ -125,3 +125,9 @@ def test_forty_examples_of_a_dozen_sessions_give_all_three_splits() -> None:
 def test_a_subagents_session_goes_with_the_one_that_called_it() -> None:
     assert roots({"child": "parent", "grandchild": "child"}) == {"child": "parent", "grandchild": "parent"}
     assert set(roots({"a": "b", "b": "a"})) == {"a", "b"}
+
+
+def test_a_damaged_version_keeps_its_number_and_blocks_nothing(accepted: Workspace) -> None:
+    first = versions.build(accepted, "rust", languages=["rust"])
+    (first.folder / "manifest.toml").write_text("half")
+    assert versions.build(accepted, "rust", languages=["rust"]).label == "rust@2"

@@ -48,6 +48,7 @@ def test_a_profile_of_ones_own_is_found_by_its_name(workspace: Workspace) -> Non
     [
         ("r = 8", "rank = 8", 7, "lora.rank: unknown key"),
         ("r = 8", "r = 0", 7, "lora.r: "),
+        ('name = "mine"', 'name = "../mine"', 1, "name: "),
         ("learning_rate = 2e-4", 'learning_rate = "high"', 11, "training.learning_rate: "),
         ("[training]", "[trainning]", 10, "trainning: unknown key"),
         ('base = "Qwen/Qwen2.5-Coder-7B-Instruct"', "", 3, "model.base: missing key"),
