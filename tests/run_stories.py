@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from lora_tui.adapters import registry
 from lora_tui.dataset.model import Dataset, Manifest, Row, RowMessage
@@ -162,16 +162,18 @@ HARDWARE = journal.Hardware(
 
 
 def living(run: Run, program: str = "import time; time.sleep(600)", *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a process and let the run's process.toml name it; the caller ends it."""
-    child = subprocess.Popen([sys.executable, "-c", program, *arguments], start_new_session=True)
-    started = psutil.Process(child.pid).create_time()
-    (run.folder / "process.toml").write_text(toml.dump(Process(pid=child.pid, started=started)))
+    """Start a process that works on the run, as far as anybody can see; the caller ends it."""
+    with (run.folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-c", program, *arguments]
+        child = subprocess.Popen(command, start_new_session=True, pass_fds=(lock.fileno(),))
+    (run.folder / "process.toml").write_text(toml.dump(Process(pid=child.pid)))
     return child
 
 
 def ended(run: Run) -> None:
     """Let the run have had a process that is gone."""
-    (run.folder / "process.toml").write_text(toml.dump(Process(pid=2**22 - 3, started=1.0)))
+    (run.folder / "lock").touch()
 
 
 def write_adapter(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_tui.adapters import registry
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
@@ -141,6 +143,24 @@ def test_a_killed_run_says_so_and_resumes_from_its_last_complete_checkpoint(
     assert resumed.started is not None
     assert resumed.started.resumed_from == killed.checkpoints[-1].step
     assert resumed.metrics[-1].loss == pytest.approx(uninterrupted.metrics[-1].loss, abs=1e-3)
+
+
+def test_a_run_killed_between_its_adapter_and_its_last_word_is_finished_by_starting_it_again(
+    workspace: Workspace, new_run: Callable[..., Run], uninterrupted: RunView
+) -> None:
+    run = new_run()
+    lines = uninterrupted.run.journal.read_bytes().splitlines(keepends=True)
+    run.journal.write_bytes(b"".join(line for line in lines if b'"type":"finished"' not in line))
+    shutil.copytree(uninterrupted.run.folder / "adapter", run.folder / "adapter")
+
+    supervisor.start(run)
+    view = ended(run)
+    assert view.state == "finished", view.failure
+    told, said = uninterrupted.last_word, view.last_word
+    assert isinstance(told, journal.Finished)
+    assert isinstance(said, journal.Finished)
+    assert (said.steps, said.loss, said.eval_loss, said.output) == (STEPS, told.loss, told.eval_loss, "adapter")
+    assert [adapter.metadata.run for adapter in registry.register_finished(workspace)] == [run.id]
 
 
 def test_sigterm_is_a_request_to_stop(new_run: Callable[..., Run]) -> None:

@@ -20,6 +20,10 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, k
     time: float = 0.0  # epoch seconds; filled in by the writer
 
 
+class Starting(Event, frozen=True, tag="starting"):
+    """A process is being started for the job; what an earlier one said last no longer counts."""
+
+
 class Started(Event, frozen=True, tag="started"):
     """A process took the job up. `resumed_from` is the checkpoint's step when it continues an earlier one."""
 
@@ -159,7 +163,8 @@ class Failed(Event, frozen=True, tag="failed"):
 
 
 AnyEvent = (
-    Started
+    Starting
+    | Started
     | Progress
     | Metrics
     | Evaluation

@@ -1,10 +1,13 @@
 """Starting, watching and stopping jobs. A job outlives the terminal it was started from.
 
-A run's state is derived, never stored: from its journal's last word and from whether its process lives.
+A run's state is derived, never stored: from its journal's last word and from whether its process lives. A process
+lives as long as the run's lock is held: it inherits the locked file, and the kernel lets go of it when it ends.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 import signal
@@ -15,7 +18,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import psutil
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Audit, Job, JobFile, TinyBase, Train, Verify, load_job
@@ -23,6 +25,7 @@ from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
+_LOCK_SECONDS = 0.3  # who only looks at a lock holds it for an instant
 State = Literal["new", "running", "stopped", "finished", "failed"]
 
 _MODULES: dict[type[Job], str] = {
@@ -34,10 +37,9 @@ _MODULES: dict[type[Job], str] = {
 
 
 class Process(msgspec.Struct, frozen=True):
-    """process.toml: which process works on the run; its start time tells it from a later one with the same pid."""
+    """process.toml: which process works on the run, or did last."""
 
     pid: int
-    started: float
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -72,53 +74,65 @@ def create(workspace: Workspace, job: Job, title: str) -> Run:
 def start(run: Run) -> None:
     """Start the run's process detached: own session, files for its output, nothing shared with this terminal.
 
-    Raises LoraTuiError when it runs already.
+    Raises BadInput when it runs already.
     """
-    if _alive(run.folder):
-        raise BadInput(
-            "this run is working already", where=run.id, fix=f"Watch it with `lora-tui runs follow {run.id}`."
-        )
-    (run.folder / "stop").unlink(missing_ok=True)
-    module = _MODULES[type(run.file.job)]
-    with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
-        child = subprocess.Popen(
-            [sys.executable, "-m", module, str(run.folder / "job.toml")],
-            cwd=run.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
-    _remember(run.folder, child.pid)
-    _children[child.pid] = child
-
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
-
-def _remember(folder: Path, pid: int) -> None:
+    lock = _take_lock(run)
     try:
-        started = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        started = time.time()
-    atomic.write_text(folder / "process.toml", toml.dump(Process(pid=pid, started=started)))
+        (run.folder / "stop").unlink(missing_ok=True)
+        (run.folder / "process.toml").unlink(missing_ok=True)
+        log = journal.Journal(run.journal)
+        log.write(journal.Starting())
+        log.close()
+        with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
+            child = subprocess.Popen(
+                [sys.executable, "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
+                cwd=run.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                pass_fds=(lock,),
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"},
+            )
+    finally:
+        os.close(lock)  # the process has it too, for as long as it lives
+    atomic.write_text(run.folder / "process.toml", toml.dump(Process(pid=child.pid)))
+    _children.append(child)
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _take_lock(run: Run) -> int:
+    """The run's lock file, open and locked. Raises BadInput when a process holds it."""
+    lock = os.open(run.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(lock)
+                fix = f"Watch it with `lora-tui runs follow {run.id}`."
+                raise BadInput("this run is working already", where=run.id, fix=fix) from None
+        time.sleep(0.01)
 
 
 def _alive(folder: Path) -> bool:
-    path = folder / "process.toml"
-    if not path.is_file():
-        return False
-    known = toml.load(path, Process)
-    child = _children.get(known.pid)
-    if child is not None and child.poll() is not None:  # reap our own, or it stays a zombie
-        del _children[known.pid]
+    _children[:] = [child for child in _children if child.poll() is None]  # reap our own, or they stay zombies
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY)
+    except FileNotFoundError:
         return False
     try:
-        process = psutil.Process(known.pid)
-        return abs(process.create_time() - known.started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # beside others who look
+    except BlockingIOError:
+        return True
+    else:
         return False
+    finally:
+        os.close(lock)
 
 
 def is_alive(run: Run) -> bool:
@@ -138,7 +152,7 @@ def state_of(run: Run, last: journal.AnyEvent | None) -> State:
         case journal.Failed():
             return "failed"
         case _:
-            return "failed" if (run.folder / "process.toml").is_file() else "new"
+            return "failed" if (run.folder / "lock").is_file() else "new"
 
 
 def why_it_ended(run: Run) -> str:
@@ -160,12 +174,10 @@ def stop(run: Run) -> None:
 
 def kill(run: Run) -> None:
     """End the run's whole process group now; work since the last checkpoint is lost."""
-    path = run.folder / "process.toml"
-    if path.is_file() and _alive(run.folder):
-        try:
-            os.killpg(toml.load(path, Process).pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    if not _alive(run.folder):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(toml.load(run.folder / "process.toml", Process).pid, signal.SIGKILL)
 
 
 def wait(run: Run, seconds: float) -> bool:

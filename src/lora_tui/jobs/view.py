@@ -26,7 +26,7 @@ class RunView:
     progress: journal.Progress | None = None
     first_time: float = 0.0
     last_time: float = 0.0
-    last_word: journal.AnyEvent | None = None  # started, stopped, finished or failed
+    last_word: journal.AnyEvent | None = None  # starting, started, stopped, finished or failed
     state: State = "new"
 
     def __post_init__(self) -> None:
@@ -52,12 +52,16 @@ class RunView:
         self.first_time = self.first_time or event.time
         self.last_time = event.time
         match event:
+            case journal.Starting():
+                self.last_word = event
+                self.partial.clear()
             case journal.Started():
                 self.started = self.last_word = event
-                if event.resumed_from is not None:  # the steps after that checkpoint are made again
-                    done = event.resumed_from
-                    self.metrics = [item for item in self.metrics if item.step <= done]
-                    self.evaluations = [item for item in self.evaluations if item.step <= done]
+                done = event.resumed_from or 0  # the steps after that checkpoint are made again
+                self.metrics = [item for item in self.metrics if item.step <= done]
+                self.evaluations = [item for item in self.evaluations if item.step <= done]
+                self.samples = [item for item in self.samples if item.step <= done]
+                self.checkpoints = [item for item in self.checkpoints if item.step <= done]
             case journal.Metrics():
                 self.metrics.append(event)
             case journal.Evaluation():
@@ -125,7 +129,7 @@ class RunView:
             "learning_rate": last.learning_rate if last else None,
             "tokens_per_second": last.tokens_per_second if last else None,
             "eta_seconds": self.eta_seconds,
-            "checkpoints": [item.path for item in self.checkpoints],
+            "checkpoints": [item.path for item in self.checkpoints if (self.run.folder / item.path).is_dir()],
             "warnings": [item.message for item in self.warnings],
             "failure": self.failure or None,
             "created": self.run.file.created,

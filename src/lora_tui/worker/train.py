@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from trl import SFTConfig, SFTTrainer
 
@@ -33,9 +34,7 @@ ADAPTER = "adapter"
 def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
     """Train to the end, or until asked to stop; goes on from the newest complete checkpoint of `folder`."""
     if (folder / ADAPTER).is_dir():
-        log.write(
-            journal.Warned(message="this run has finished already", advice=f"Its adapter is in {folder / ADAPTER}.")
-        )
+        _tell_finished(folder, log)
         return
     begin = time.monotonic()
     profile = job.profile
@@ -125,6 +124,29 @@ def _rows(job: Train, folder: Path, tokenizer: Any, log: journal.Journal) -> tup
     validation, left_out_too = tokenize(tokenizer, read_split(dataset, "validation"), "validation", limit)
     _tell_left_out([*left_out, *left_out_too], limit, log)
     return kept, validation
+
+
+def _tell_finished(folder: Path, log: journal.Journal) -> None:
+    """Say again that the run has finished; or for the first time, if it was killed right after saving the adapter."""
+    events = journal.JournalReader(log.path).read()
+    said = [event for event in events if isinstance(event, journal.Finished)]
+    if said:
+        advice = f"Its adapter is in {folder / ADAPTER}."
+        log.write(journal.Warned(message="this run has finished already", advice=advice))
+        log.write(msgspec.structs.replace(said[-1], time=0.0))
+        return
+    started = [event for event in events if isinstance(event, journal.Started)]
+    metrics = [event for event in events if isinstance(event, journal.Metrics)]
+    evaluations = [event for event in events if isinstance(event, journal.Evaluation)]
+    log.write(
+        journal.Finished(
+            steps=started[-1].total_steps if started else 0,
+            loss=metrics[-1].loss if metrics else None,
+            eval_loss=evaluations[-1].eval_loss if evaluations else None,
+            seconds=metrics[-1].time - started[-1].time if started and metrics else 0.0,
+            output=ADAPTER,
+        )
+    )
 
 
 def _tell_left_out(left_out: list[LeftOut], limit: int, log: journal.Journal) -> None:

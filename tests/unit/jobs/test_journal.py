@@ -10,9 +10,21 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+import run_stories
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import TinyBase
-from lora_tui.jobs.journal import Checkpoint, Finished, Journal, JournalReader, Metrics, Started, Stopped
+from lora_tui.jobs.journal import (
+    Checkpoint,
+    Evaluation,
+    Finished,
+    Journal,
+    JournalReader,
+    Metrics,
+    Sample,
+    Started,
+    Starting,
+    Stopped,
+)
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
 
@@ -90,15 +102,14 @@ def test_steps_made_again_after_a_resume_are_counted_once(workspace: Workspace) 
 def test_a_runs_state_follows_its_journal_and_its_process(workspace: Workspace) -> None:
     run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
     assert RunView.of(run).state == "new"
-    supervisor._remember(run.folder, os.getpid())
     Journal(run.journal).write(Started(pid=os.getpid(), host="h", total_steps=10))
     for step in range(1, 6):
         Journal(run.journal).write(metrics(step))
+    child = run_stories.living(run)
     view = RunView.of(run)
     assert (view.state, view.eta_seconds) == ("running", 10.0)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    supervisor._remember(run.folder, gone.pid)
+    supervisor.kill(run)
+    child.wait()
     (run.folder / "stderr.log").write_text("Traceback\nMemoryError: no room\n")
     view.refresh()
     assert view.state == "failed"
@@ -106,6 +117,36 @@ def test_a_runs_state_follows_its_journal_and_its_process(workspace: Workspace) 
     Journal(run.journal).write(Stopped(step=5, checkpoint="checkpoints/checkpoint-5"))
     view.refresh()
     assert view.state == "stopped"
+
+
+def test_a_run_that_dies_while_it_loads_again_is_no_longer_called_stopped(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    run_stories.ended(run)
+    Journal(run.journal).write(Stopped(step=5))
+    assert RunView.of(run).state == "stopped"
+    Journal(run.journal).write(Starting())
+    assert RunView.of(run).state == "failed"
+
+
+def test_a_run_that_begins_anew_forgets_the_attempt_before(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    journal = Journal(run.journal)
+    journal.write(Started(pid=1, host="h", total_steps=4))
+    journal.write(metrics(1, loss=9.0))
+    journal.write(Evaluation(step=1, epoch=0.1, eval_loss=9.0))
+    journal.write(Sample(step=1, prompt="?", answer="!"))
+    journal.write(Checkpoint(step=1, path="checkpoints/checkpoint-1"))
+    journal.write(Started(pid=2, host="h", total_steps=4))
+    view = RunView.of(run)
+    assert (view.metrics, view.evaluations, view.samples, view.checkpoints) == ([], [], [], [])
+
+
+def test_checkpoints_that_made_room_for_newer_ones_are_not_shown(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    for step in (1, 2):
+        Journal(run.journal).write(Checkpoint(step=step, path=f"checkpoints/checkpoint-{step}"))
+    (run.folder / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+    assert RunView.of(run).summary()["checkpoints"] == ["checkpoints/checkpoint-2"]
 
 
 def test_runs_are_found_by_a_beginning_of_their_id(workspace: Workspace) -> None:
