@@ -89,6 +89,8 @@ def follow_(cli: Cli, run: str, as_json: bool) -> None:
 def stop(cli: Cli, run: str, now: bool, seconds: float) -> None:
     """Let a run write a checkpoint and stop."""
     found = supervisor.find(cli.workspace, run)
+    if not supervisor.is_alive(found):
+        raise BadInput("this run is not working", where=found.id, fix="See `lora-tui runs list`.")
     if now:
         supervisor.kill(found)
     else:
@@ -100,9 +102,8 @@ def stop(cli: Cli, run: str, now: bool, seconds: float) -> None:
             fix="It stops at its next step; look again, or end it at once with --now.",
         )
     view = RunView.of(found)
-    cli.emit(
-        view.summary(), f"{found.id} {view.state} at step {view.step}; go on with `lora-tui runs resume {found.id}`"
-    )
+    hint = f"; go on with `lora-tui runs resume {found.id}`" if view.state in ("stopped", "failed") else ""
+    cli.emit(view.summary(), f"{found.id} {view.state} at step {view.step}{hint}")
 
 
 @group.command("resume")
@@ -111,10 +112,12 @@ def stop(cli: Cli, run: str, now: bool, seconds: float) -> None:
 @json_option
 @pass_cli
 def resume(cli: Cli, run: str, detach: bool) -> None:
-    """Go on from a run's newest checkpoint."""
+    """Go on from a run's newest checkpoint; a verification asks again what could not be answered."""
     found = supervisor.find(cli.workspace, run)
-    if RunView.of(found).state == "finished":
-        raise BadInput("this run has finished", where=found.id, fix="Start a new one with `lora-tui train`.")
+    view = RunView.of(found)
+    if view.state == "finished" and not any(answer.error for answer in view.answers.values()):
+        kind = view.summary()["kind"]
+        raise BadInput("this run has finished", where=found.id, fix=f"Start a new one with `lora-tui {kind}`.")
     supervisor.start(found)
     finish(cli, found, detach=detach)
 

@@ -202,10 +202,15 @@ def runs(workspace: Workspace) -> list[Run]:
 
 
 def find(workspace: Workspace, name: str) -> Run:
-    """The run with this id, a unique beginning of one, or 'latest'. Raises BadInput."""
+    """The run with this id, a unique beginning of one, or 'latest': of training and verification. Raises BadInput."""
+    if not name:
+        raise BadInput("which run? The name is empty", fix="See `lora-tui runs list`, or say 'latest'.")
     everything = runs(workspace)
-    if name == "latest" and everything:
-        return everything[0]
+    if name == "latest":
+        newest = next((run for run in everything if isinstance(run.file.job, Train | Verify)), None)
+        if newest is None:
+            raise BadInput("there is no run yet", fix="Train one: lora-tui train PROFILE --dataset NAME")
+        return newest
     matching = [run for run in everything if run.id == name] or [run for run in everything if run.id.startswith(name)]
     if len(matching) == 1:
         return matching[0]

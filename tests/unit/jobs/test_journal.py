@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from lora_tui.jobs.journal import (
     Stopped,
 )
 from lora_tui.jobs.view import RunView
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
 
@@ -152,4 +154,13 @@ def test_checkpoints_that_made_room_for_newer_ones_are_not_shown(workspace: Work
 def test_runs_are_found_by_a_beginning_of_their_id(workspace: Workspace) -> None:
     run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
     assert supervisor.find(workspace, run.id[:10]).id == run.id
-    assert supervisor.find(workspace, "latest").id == run.id
+    with pytest.raises(BadInput, match="empty"):
+        supervisor.find(workspace, "")
+
+
+def test_the_latest_run_is_a_training_or_a_verification(workspace: Workspace) -> None:
+    supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    with pytest.raises(BadInput, match="no run yet"):
+        supervisor.find(workspace, "latest")
+    run_stories.write_finished(workspace)
+    assert supervisor.find(workspace, "latest").file.title == "tiny on rust@1"
