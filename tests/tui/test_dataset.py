@@ -46,7 +46,7 @@ async def test_each_language_is_counted_against_the_profile(labelled: Workspace)
     async with dataset(labelled).run_test(size=(80, 24)) as pilot:
         text = await shown(pilot.app, "profile tiny", "40 wanted", "52 %")
         rust = next(line for line in text.splitlines() if line.strip().startswith("rust "))
-        assert rust.split()[:5] == ["rust", "30", "6", "3", "21"]
+        assert rust.split()[:6] == ["rust", "30", "6", "·", "3", "21"]
 
 
 async def test_b_builds_the_next_version_under_a_sensible_name(labelled: Workspace) -> None:

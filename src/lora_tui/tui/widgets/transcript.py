@@ -33,6 +33,7 @@ class Transcript(ScrollView, can_focus=True):
         background: $background;
         overflow-x: hidden;
         overflow-y: auto;
+        scrollbar-gutter: stable;  /* the text is wrapped once: a bar that comes must not change its width */
         padding: 0 1;
         & .transcript--muted { color: $muted; text-style: $muted-style; }
         & .transcript--aside { color: $muted; text-style: italic; }

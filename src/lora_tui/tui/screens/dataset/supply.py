@@ -16,7 +16,7 @@ from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, load_profile, profile_paths
 
-_LANGUAGE, _NUMBER = 12, 12
+_LANGUAGE, _NUMBER = 12, 11
 _MOST = 7  # language lines in a small window
 
 
@@ -90,7 +90,7 @@ def supply_lines(supply: Supply, roomy: bool, width: int) -> Sequence[Line]:
         if left > 12:
             head.append(("  " + fit(one_line(profile.description), left), "muted"))
         lines.append(head)
-    heads = ("found", "to look at", "rejected", "accepted")
+    heads = ("found", "to look at", "skipped", "rejected", "accepted")
     lines.append([(fit("language", _LANGUAGE) + "".join(fit(head, _NUMBER, right=True) for head in heads), "muted")])
     own = set(profile.data.languages) if profile is not None else set()
     rows = sorted(
@@ -102,7 +102,7 @@ def supply_lines(supply: Supply, roomy: bool, width: int) -> Sequence[Line]:
     if len(rows) > most:
         lines.append([(f"and {len(rows) - most} more", "muted")])
     if len(own) > 1:
-        lines.append(_numbers("together", [0, 0, 0, supply.accepted], width, profile.data.target if profile else 0))
+        lines.append(_numbers("together", [0, 0, 0, 0, supply.accepted], width, profile.data.target if profile else 0))
     return lines
 
 
@@ -112,7 +112,8 @@ def _found(counts: Counts, language: str) -> int:
 
 def _language(supply: Supply, language: str, own: bool, width: int) -> Line:
     counts = supply.counts
-    numbers = [_found(counts, language)] + [counts.of(item, language) for item in (UNLABELLED, "reject", "accept")]
+    shown = (UNLABELLED, "skip", "reject", "accept")
+    numbers = [_found(counts, language)] + [counts.of(item, language) for item in shown]
     target = supply.profile.data.target if own and supply.profile is not None else 0
     return _numbers(language, numbers, width, target)
 

@@ -26,6 +26,10 @@ def next_step(overview: Overview) -> Step:
     if not overview.accepted:
         top = overview.languages[0].language if overview.languages else "examples"
         return Step(f"Read a few {top} examples and accept the good ones.", "sessions")
+    if overview.dataset is None and not any(
+        item.accepted for item in overview.languages if item.language not in ("none", "mixed")
+    ):
+        return Step("What you accepted has no language yet. Give it one with 1 to 9, or accept more.", "sessions")
     if overview.dataset is None:
         return Step(
             f"{_many(overview.accepted, 'example')} accepted so far. Build a dataset, or accept more.", "dataset"
