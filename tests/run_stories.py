@@ -22,6 +22,7 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data, Model, Profile, Training, Verification
 
 NOW = 1_790_000_000.0  # when the stories are told
+_HASH = "9f2c" * 16
 PROFILE = Profile(
     name="tiny",
     description="Rust on a tiny base",
@@ -74,7 +75,7 @@ def write_dataset(workspace: Workspace, name: str = "rust", version: int = 1, ro
         name=name,
         version=version,
         created=NOW - 7200,
-        hash="9f2c" * 16,
+        hash=_HASH,
         seed=42,
         split=(80, 10, 10),
         split_rule="whole session trees, hashed with the seed",
@@ -237,7 +238,7 @@ def write_base(workspace: Workspace) -> Path:
 def write_audit(workspace: Workspace, profile: Profile = PROFILE) -> None:
     """rust@1 counted for a profile, so that a plan needs no engine."""
     base = str(workspace.root / "demo" / "base")
-    job = Audit(profile=profile, base=base, dataset=str(workspace.datasets / "rust" / "1"))
+    job = Audit(profile=profile, base=base, dataset=str(workspace.datasets / "rust" / "1"), dataset_hash=_HASH)
     run = write_run(workspace, f"20260921-090909-audit-{profile.name}", job, "rust@1 counted", [])
     bins = ((128, 3), (256, 11), (512, 12), (1024, 5))
     audit.save(
@@ -249,8 +250,13 @@ def write_audit(workspace: Workspace, profile: Profile = PROFILE) -> None:
             tokens=25_172,
             loss_tokens=12_034,
             longest=2_300,
+            longest_kept=1_010,
+            most_loss_tokens=480,
             histogram=tuple(audit.Bin(up_to, rows) for up_to, rows in bins),
             max_length=1_024,
+            vocabulary=4_096,
+            hidden_size=256,
+            layers=2,
             parameters=4_300_000,
             trainable_parameters=210_000,
             steps=128,

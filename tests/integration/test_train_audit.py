@@ -48,6 +48,14 @@ def test_the_audit_counts_what_is_trained_on_and_lists_what_is_not(
     assert [item.id for item in result.rows_too_long] == ["long"]
     assert [item.id for item in result.rows_without_loss] == ["mute"]
     assert result.longest == result.rows_too_long[0].tokens > 256
+    assert result.longest_kept == max(len(item.input_ids) for item in kept) < 256
+    assert result.most_loss_tokens == max(item.loss_tokens for item in kept)
+    shape = json.loads((tiny_base / "config.json").read_text())
+    assert (result.vocabulary, result.hidden_size, result.layers) == (
+        shape["vocab_size"],
+        shape["hidden_size"],
+        shape["num_hidden_layers"],
+    )
     assert result.tokens == sum(len(item.input_ids) for item in kept)
     assert result.loss_tokens == sum(item.loss_tokens for item in kept)
     assert sum(item.rows for item in result.histogram) == 11

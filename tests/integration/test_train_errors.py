@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_tui.jobs import journal
+from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs.job import Audit
 from lora_tui.jobs.journal import JournalReader
 from lora_tui.jobs.supervisor import Run
 from lora_tui.worker.__main__ import main
+from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
 pytestmark = pytest.mark.engine
@@ -72,6 +74,40 @@ def test_a_dataset_that_does_not_fit_is_refused_and_never_cut(
 def test_a_dataset_without_answers_is_refused(new_run: Callable[..., Run], tmp_path: Path) -> None:
     failed = failure(new_run(dataset=rows(tmp_path / "silent", [{"role": "user", "content": "Hi"}])))
     assert "without an assistant turn" in failed.reason
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fix"),
+    [("optim", "adamw_troch", "adamw_torch"), ("lr_scheduler_type", "cosin", "cosine")],
+)
+def test_a_plan_and_a_run_refuse_a_setting_that_does_not_exist(
+    workspace: Workspace,
+    new_run: Callable[..., Run],
+    tiny_base: Path,
+    small_dataset: Path,
+    small_profile: Profile,
+    key: str,
+    value: str,
+    fix: str,
+) -> None:
+    training = msgspec.structs.replace(small_profile.training, **{key: value})
+    profile = msgspec.structs.replace(small_profile, training=training)
+    counting = Audit(profile=profile, base=str(tiny_base), dataset=str(small_dataset))
+    for run in (supervisor.create(workspace, counting, "audit"), new_run(profile=profile)):
+        failed = failure(run)
+        assert failed.reason == f"training.{key}: transformers knows no {value!r}"
+        assert failed.where == "profile small"
+        assert fix in failed.fix
+
+
+def test_a_schedule_that_needs_more_than_a_profile_has_is_refused(
+    workspace: Workspace, tiny_base: Path, small_dataset: Path, small_profile: Profile
+) -> None:
+    training = msgspec.structs.replace(small_profile.training, lr_scheduler_type="cosine_with_min_lr")
+    profile = msgspec.structs.replace(small_profile, training=training)
+    counting = Audit(profile=profile, base=str(tiny_base), dataset=str(small_dataset))
+    failed = failure(supervisor.create(workspace, counting, "audit"))
+    assert failed.reason.startswith("training.lr_scheduler_type: 'cosine_with_min_lr' needs settings")
 
 
 def test_target_modules_the_base_does_not_have_are_named(new_run: Callable[..., Run], small_profile: Profile) -> None:

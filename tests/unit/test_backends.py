@@ -1,17 +1,21 @@
-"""What is refused before a run starts."""
+"""What is refused before a run starts, and what it is said to need."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 
+import msgspec
 import pytest
 
-from lora_tui.backends import bases, local
+import run_stories
+from lora_tui.backends import bases, local, memory, plan
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
-from lora_tui.workspace.errors import BadInput
+from lora_tui.jobs.audit import Audited
+from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Model, Profile, load_profile
+from lora_tui.workspace.profiles import Model, Profile, Training, load_profile
 
 
 def test_an_optimizer_that_is_not_installed_is_refused_before_anything_is_loaded(
@@ -23,6 +27,90 @@ def test_an_optimizer_that_is_not_installed_is_refused_before_anything_is_loaded
         local.train(workspace, load_profile(workspace, "build-rust"), nothing)
     assert "lora-tui[quant]" in caught.value.fix
     assert supervisor.runs(workspace) == []
+
+
+def test_a_dataset_that_was_changed_after_it_was_built_is_not_trained_on(workspace: Workspace) -> None:
+    profile = run_stories.write_profile(workspace)
+    run_stories.write_base(workspace)
+    built = run_stories.write_dataset(workspace)
+    known = hashlib.sha256((built.folder / "train.jsonl").read_bytes()).hexdigest()
+    dataset = msgspec.structs.replace(
+        built, manifest=msgspec.structs.replace(built.manifest, files={"train.jsonl": known})
+    )
+    (dataset.folder / "train.jsonl").write_text("{}\n")
+    for refused in (local.train, plan.plan):
+        with pytest.raises(BadInput, match=r"changed since it was built: train\.jsonl") as caught:
+            refused(workspace, profile, dataset)
+        assert "lora-tui dataset build rust" in caught.value.fix
+    assert supervisor.runs(workspace) == []
+
+
+def test_what_was_counted_for_other_content_is_not_taken_for_a_dataset(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = run_stories.write_profile(workspace)
+    run_stories.write_base(workspace)
+    run_stories.write_audit(workspace)
+    dataset = run_stories.write_dataset(workspace)
+    assert plan.plan(workspace, profile, dataset).audited.rows == 31
+
+    counted_again: list[supervisor.Run] = []
+    monkeypatch.setattr(supervisor, "start", counted_again.append)
+    other = msgspec.structs.replace(dataset, manifest=msgspec.structs.replace(dataset.manifest, hash="0" * 64))
+    with pytest.raises(LoraTuiError):
+        plan.plan(workspace, profile, other)
+    assert len(counted_again) == 1
+
+
+# Qwen's README, "Profiling of Memory and Speed", LoRA on Qwen-7B with finetune.py: r 64 on every linear layer, bf16,
+# checkpointing, batch 1. The base: 7.72e9 parameters, 32 layers, hidden size 4096, MLP 11008, vocabulary 151,936.
+# Adapters of a layer: 64 · ((4096 + 3 · 4096) + (4096 + 4096) + 3 · (4096 + 11008)).
+@pytest.mark.parametrize(("tokens", "published_gb"), [(1024, 21.5), (2048, 23.8), (4096, 29.7)])
+def test_the_memory_estimate_agrees_with_published_measurements(tokens: int, published_gb: float) -> None:
+    layer = 64 * ((4096 + 3 * 4096) + (4096 + 4096) + 3 * (4096 + 11008))
+    counted = audited(tokens=tokens, parameters=7_720_000_000, trainable_parameters=32 * layer)
+    profile = Profile(name="x", model=Model(base="x"), training=Training(gradient_checkpointing=True))
+    needed = memory.estimate(counted, profile, gpu=True).total / 1e9
+    assert needed == pytest.approx(published_gb, rel=0.05)
+
+
+def test_rows_that_are_left_out_need_no_memory() -> None:
+    profile = Profile(name="x", model=Model(base="x"))
+    counted = audited(tokens=100)
+    assert memory.estimate(msgspec.structs.replace(counted, longest=9000), profile, gpu=True) == memory.estimate(
+        counted, profile, gpu=True
+    )
+
+
+def test_a_cpu_keeps_wide_weights_and_forms_logits_only_where_there_is_a_label() -> None:
+    profile = Profile(name="x", model=Model(base="x"))
+    counted = audited(tokens=100)
+    on_cpu, on_gpu = memory.estimate(counted, profile, gpu=False), memory.estimate(counted, profile, gpu=True)
+    assert on_cpu.weights == 2 * on_gpu.weights
+    assert on_cpu.logits == 4 * 151_936 * 50 * 2
+    assert on_gpu.logits == 14 * 151_936 * 100
+
+
+def audited(*, tokens: int, parameters: int = 1_000_000, trainable_parameters: int = 10_000) -> Audited:
+    """A dataset counted for a base shaped like Qwen-7B; the longest row has `tokens` tokens, half of them with loss."""
+    return Audited(
+        rows=1,
+        validation_rows=0,
+        left_out=(),
+        tokens=tokens,
+        loss_tokens=tokens // 2,
+        longest=tokens,
+        longest_kept=tokens,
+        most_loss_tokens=tokens // 2,
+        histogram=(),
+        max_length=tokens,
+        vocabulary=151_936,
+        hidden_size=4096,
+        layers=32,
+        parameters=parameters,
+        trainable_parameters=trainable_parameters,
+        steps=1,
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from lora_tui.backends import bases
+from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import Train
@@ -24,15 +25,27 @@ def missing(profile: Profile) -> str:
     return ""
 
 
+def check_intact(dataset: Dataset) -> None:
+    """Raises BadInput when the dataset's files are not what was built."""
+    if changed := versions.damaged_files(dataset):
+        name = dataset.manifest.name
+        raise BadInput(
+            f"the dataset {dataset.label} was changed since it was built: {', '.join(changed)}",
+            where=str(dataset.folder),
+            fix=f"Build its next version: lora-tui dataset build {name}",
+        )
+
+
 def train(workspace: Workspace, profile: Profile, dataset: Dataset, samples: Sequence[str] = ()) -> Run:
     """Start fine-tuning and return at once; the run goes on by itself.
 
     samples: prompts that the model answers at every evaluation, so that one can see it learn.
-    Raises BadInput when something the profile asks for is not installed here.
+    Raises BadInput when something the profile asks for is not installed here, or the dataset is damaged.
     """
     lacking = missing(profile)
     if lacking:
         raise BadInput(lacking, where=f"profile {profile.name}", fix=_QUANT)
+    check_intact(dataset)
     job = Train(
         profile=profile,
         base=bases.resolve(workspace, profile),

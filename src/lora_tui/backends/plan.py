@@ -39,12 +39,13 @@ def plan(
 ) -> Plan:
     """Count and estimate. The counting is done once per dataset, base and profile, and remembered.
 
-    Raises LoraTuiError when the base cannot be loaded or the engine is not installed.
+    Raises LoraTuiError when the dataset is damaged, the base cannot be loaded or the engine is not installed.
     """
+    local.check_intact(dataset)
     base = bases.resolve(workspace, profile)
     audited = _audited(workspace, profile, base, dataset, progress)
     host = machine(workspace.root)
-    needed = memory.estimate(audited, profile)
+    needed = memory.estimate(audited, profile, gpu=bool(host.gpus))
     device, available = _device(host)
     return Plan(
         profile=profile.name,
@@ -62,7 +63,7 @@ def plan(
 def _audited(
     workspace: Workspace, profile: Profile, base: str, dataset: Dataset, progress: Callable[[str], None] | None
 ) -> Audited:
-    job = Audit(profile=profile, base=base, dataset=str(dataset.folder))
+    job = Audit(profile=profile, base=base, dataset=str(dataset.folder), dataset_hash=dataset.manifest.hash)
     for run in supervisor.runs(workspace):
         if run.file.job == job and (run.folder / audit.FILE).is_file():
             return audit.load(run.folder)

@@ -40,9 +40,14 @@ class Audited(msgspec.Struct, frozen=True):
     tokens: int
     loss_tokens: int
     longest: int  # tokens of the longest row, left out or not
+    longest_kept: int  # tokens of the longest row that is trained on
+    most_loss_tokens: int  # of one row that is trained on
     histogram: tuple[Bin, ...]
     max_length: int
-    parameters: int  # of the base
+    vocabulary: int  # of the base, as are the next three
+    hidden_size: int
+    layers: int
+    parameters: int
     trainable_parameters: int
     steps: int  # optimizer steps of the whole run
 

@@ -27,6 +27,7 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audit"
     profile: Profile
     base: str
     dataset: str
+    dataset_hash: str = ""  # of the dataset's manifest: what was counted for it counts for no other content
 
 
 class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tiny-base", tag_field="kind"):

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -16,6 +17,7 @@ from lora_tui.jobs import audit as record
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Audit
 from lora_tui.worker import loading
+from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.lora import with_lora
 from lora_tui.worker.render import check_trainable, tokenize
 from lora_tui.worker.rows import read_split
@@ -26,6 +28,7 @@ def audit(job: Audit, folder: Path, log: journal.Journal) -> None:
     """Write audit.json into `folder`. Raises BadInput where nothing could be trained on."""
     begin = time.monotonic()
     log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), versions=loading.versions()))
+    sft_config(job.profile, folder, loading.device_here(), validation=False)  # what a run would be refused for
     dataset = folder / job.dataset
     limit = job.profile.training.max_length
     tokenizer = loading.load_tokenizer(job.base)
@@ -36,7 +39,9 @@ def audit(job: Audit, folder: Path, log: journal.Journal) -> None:
     kept, left_out = tokenize(tokenizer, read_split(dataset, "train"), "train", limit, progress)
     check_trainable(kept, left_out, str(dataset), limit)
     validation, left_out_too = tokenize(tokenizer, read_split(dataset, "validation"), "validation", limit)
-    parameters, trainable = count_parameters(job.base, job.profile)
+    config = loading.load_config(job.base)
+    shape = config.get_text_config()
+    parameters, trainable = count_parameters(config, job.profile)
     lengths = [len(row.input_ids) for row in kept]
     record.save(
         folder,
@@ -47,8 +52,13 @@ def audit(job: Audit, folder: Path, log: journal.Journal) -> None:
             tokens=sum(lengths),
             loss_tokens=sum(row.loss_tokens for row in kept),
             longest=max([*lengths, *(row.tokens for row in left_out)]),
+            longest_kept=max(lengths),
+            most_loss_tokens=max(row.loss_tokens for row in kept),
             histogram=histogram([*lengths, *(row.tokens for row in left_out if row.tokens)]),
             max_length=limit,
+            vocabulary=shape.vocab_size,
+            hidden_size=shape.hidden_size,
+            layers=shape.num_hidden_layers,
             parameters=parameters,
             trainable_parameters=trainable,
             steps=steps_of(len(kept), job.profile.training),
@@ -57,10 +67,10 @@ def audit(job: Audit, folder: Path, log: journal.Journal) -> None:
     log.write(journal.Finished(seconds=time.monotonic() - begin, output=record.FILE))
 
 
-def count_parameters(base: str, profile: Profile) -> tuple[int, int]:
+def count_parameters(config: Any, profile: Profile) -> tuple[int, int]:
     """Parameters of the base and of the adapters, counted without loading a weight."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(loading.load_config(base))
+        model = AutoModelForCausalLM.from_config(config)
         total = sum(weight.numel() for weight in model.parameters())
         tuned = with_lora(model, profile)
     return total, sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad)

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import torch
-from trl import SFTConfig, SFTTrainer
+from trl import SFTTrainer
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.audit import LeftOut
 from lora_tui.jobs.job import Train
 from lora_tui.worker import checkpoints, loading
+from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks import Stopping, Telling
 from lora_tui.worker.collate import Padded, SimilarLengths, as_dataset
 from lora_tui.worker.hardware import HardwareWatch
@@ -26,7 +27,6 @@ from lora_tui.worker.render import IGNORED, Tokens, check_trainable, tokenize
 from lora_tui.worker.rows import read_split
 from lora_tui.worker.stopping import StopRequest
 from lora_tui.worker.threads import choose_threads
-from lora_tui.workspace.profiles import Profile
 
 ADAPTER = "adapter"
 
@@ -53,7 +53,7 @@ def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> 
     stopping = Stopping(stop)
     trainer = AssistantTrainer(
         model=model,
-        args=_arguments(profile, folder, device, validation=bool(validation)),
+        args=sft_config(profile, folder, device, validation=bool(validation)),
         train_dataset=as_dataset(rows),
         eval_dataset=as_dataset(validation) if validation else None,
         processing_class=tokenizer,
@@ -160,48 +160,6 @@ def _tell_left_out(left_out: list[LeftOut], limit: int, log: journal.Journal) ->
             named = ", ".join(f"{row.id} ({row.tokens} tokens)" for row in rows[:20])
             more = f" and {len(rows) - 20} more" if len(rows) > 20 else ""
             log.write(journal.Warned(message=f"{len(rows)} rows left out, {why}: {named}{more}", advice=advice))
-
-
-def _arguments(profile: Profile, folder: Path, device: str, *, validation: bool) -> SFTConfig:
-    """[training] of the profile as trl.SFTConfig, with every surprising default of it switched off."""
-    training = profile.training
-    return SFTConfig(
-        output_dir=str(folder / checkpoints.FOLDER),
-        num_train_epochs=training.num_train_epochs,
-        max_steps=training.max_steps,
-        per_device_train_batch_size=training.per_device_train_batch_size,
-        per_device_eval_batch_size=training.per_device_train_batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type,
-        warmup_steps=training.warmup_steps,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        optim=training.optim,
-        bf16=device == "cuda" and loading.dtype_for(device, bf16=training.bf16) is torch.bfloat16,
-        gradient_checkpointing=training.gradient_checkpointing,
-        logging_steps=training.logging_steps,
-        logging_nan_inf_filter=False,
-        eval_strategy=_when(training.eval_steps) if validation else "no",
-        eval_steps=training.eval_steps or None,
-        save_strategy=_when(training.save_steps),
-        save_steps=training.save_steps or 500,
-        save_total_limit=max(2, training.save_total_limit),  # never the only one while its successor is being written
-        seed=training.seed,
-        data_seed=training.seed,
-        use_cpu=device == "cpu",
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        dataloader_pin_memory=device == "cuda",
-        prediction_loss_only=True,
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
-def _when(steps: int) -> str:
-    return "steps" if steps else "epoch"
 
 
 def _save_adapter(model: Any, base: str, path: Path) -> None:
