@@ -2,8 +2,9 @@
 
 The parts and the constants: weights at their storage width; LoRA weights, gradients and Adam states in fp32
 (16 B per trainable parameter); activations kept per token; the logits; the framework itself. Logits are counted in
-full on a GPU, about 14 B per vocabulary entry and token (fitted on published measurements of Qwen models). On a CPU
-they are formed only where there is a label, in fp32, once forward and once as their gradient.
+full on a GPU, about 14 B per vocabulary entry and token (fitted on published measurements of Qwen models); a TRL that
+fuses head and loss needs less. On a CPU they are formed only where there is a label, in fp32, once forward and once
+as their gradient.
 """
 
 from __future__ import annotations
