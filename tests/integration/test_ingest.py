@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,78 @@ def test_a_database_of_two_generations_is_read_as_one(database: Path, workspace:
     assert (messages[1].reasoning_content, messages[2].content, messages[2].about.exit) == ("Hm.", "calc.py", 0)
     assert len(conversation(workspace, only_old)) == 9
     assert ingest(workspace, "opencode", [database]).unchanged == 3
+
+
+def test_a_session_in_every_format_side_by_side_counts_once_and_the_newest_format_is_read(
+    tmp_path: Path, workspace: Workspace
+) -> None:
+    (native_id,) = histories.write(tmp_path / "opencode.db", histories.session("Before"))
+    histories.as_json_storage(tmp_path / "opencode.db", tmp_path / "storage")
+    histories.add_v2(tmp_path / "opencode.db", native_id, "Newest format", [("user", {"text": "fix it", "files": []})])
+    for _ in range(2):
+        report = ingest(workspace, "opencode", [tmp_path / "storage", tmp_path])
+        assert (report.sessions, len(report.stores)) == (1, 2)
+        (row,) = read.sessions(workspace)
+        assert (row.native_id, row.title, row.messages) == (native_id, "Newest format", 1)
+        assert [message.content for message in conversation(workspace, native_id)] == ["fix it"]
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+def test_of_a_session_in_two_files_the_newer_copy_is_kept(
+    newer_first: bool, tmp_path: Path, workspace: Workspace
+) -> None:
+    old, new = _two_copies(tmp_path)
+    paths = [new, old] if newer_first else [old, new]
+    report = ingest(workspace, "opencode", paths)
+    assert (report.sessions, report.new, report.changed) == (1, 1, 0)
+    assert {Path(store.where).name: store.sessions for store in report.stores} == {new.name: 1, old.name: 0}
+    for again in ([old], [new], paths):
+        report = ingest(workspace, "opencode", again)
+        assert (report.new, report.changed, report.unchanged) == (0, 0, 1)
+        assert [row.title for row in read.sessions(workspace)] == ["Went on"]
+
+
+def test_a_stale_copy_of_another_channel_does_not_hide_the_main_database(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / "opencode"
+    folder.mkdir(parents=True)
+    old, new = _two_copies(folder)
+    old.rename(folder / "opencode-dev.db")
+    new.rename(folder / "opencode.db")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder.parent))
+    ingest(workspace, "opencode")
+    assert [row.title for row in read.sessions(workspace)] == ["Went on"]
+
+
+def test_two_files_that_differ_at_the_same_time_do_not_take_turns(tmp_path: Path, workspace: Workspace) -> None:
+    one, two = _two_copies(tmp_path)
+    histories.change(two, "UPDATE session SET time_updated = time_updated - 5")
+    assert ingest(workspace, "opencode", [one]).new == 1
+    for _ in range(2):
+        assert ingest(workspace, "opencode", [one, two]).changed == 0
+        assert [row.title for row in read.sessions(workspace)] == ["Fix the sign"]
+
+
+def test_a_restored_backup_is_read_though_it_is_older(database: Path, workspace: Workspace) -> None:
+    (native_id,) = histories.write(database)
+    ingest(workspace, "opencode", [database])
+    histories.change(database, "UPDATE session SET time_updated = time_updated - 1000, title = 'Restored'")
+    assert ingest(workspace, "opencode", [database]).changed == 1
+    assert read.session(workspace, native_id).title == "Restored"
+
+
+def _two_copies(folder: Path) -> tuple[Path, Path]:
+    """A database and a copy of it in which the session went on."""
+    old, new = folder / "a-old.db", folder / "b-new.db"
+    histories.write(old)
+    shutil.copyfile(old, new)
+    histories.change(
+        new,
+        "UPDATE session SET time_updated = time_updated + 5, title = 'Went on'",
+        "UPDATE part SET time_updated = time_updated + 5 WHERE id = (SELECT max(id) FROM part)",
+    )
+    return old, new
 
 
 def test_the_schema_of_an_early_version_is_enough(database: Path, workspace: Workspace) -> None:

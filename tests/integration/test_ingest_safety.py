@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 import histories
-from lora_tui.sources import read
+from lora_tui.sources import read, spool
 from lora_tui.sources.ingest import ingest
 from lora_tui.sources.opencode import opening
 from lora_tui.sources.registry import source
-from lora_tui.workspace.errors import SourceError
+from lora_tui.workspace.errors import LoraTuiError, SourceError
 from lora_tui.workspace.layout import Workspace
 
 NOBODY = 65534
@@ -235,6 +235,69 @@ def test_one_bad_store_does_not_keep_the_others_from_being_read(database: Path, 
     _text(database.with_name("opencode-dev.db"))
     report = ingest(workspace, "opencode", [database.parent])
     assert (report.new, [Path(failure.where).name for failure in report.failures]) == (1, ["opencode-dev.db"])
+
+
+def test_others_can_write_to_the_workspace_while_a_store_is_read(database: Path, workspace: Workspace) -> None:
+    written: list[str] = []
+
+    def label(done: int, total: int, text: str) -> None:
+        other = sqlite3.connect(workspace.database, timeout=0, isolation_level=None)
+        other.execute("CREATE TABLE IF NOT EXISTS labelled (at INTEGER)")
+        other.execute("INSERT INTO labelled VALUES (?)", (done,))
+        other.close()
+        written.append(text)
+
+    assert ingest(workspace, "opencode", [database], label).new == 1
+    assert len(written) == 2
+    assert [row.title for row in read.sessions(workspace)] == ["Fix the sign"]
+
+
+def test_others_can_write_between_the_parts_of_a_large_store(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "PART", 1)
+    database = tmp_path / "long.db"
+    histories.write(database, *(histories.session(f"Number {n}", created=n + 1) for n in range(4)))
+    written: list[int] = []
+
+    def label(seconds: float) -> None:
+        other = sqlite3.connect(workspace.database, timeout=0, isolation_level=None)
+        other.execute("CREATE TABLE IF NOT EXISTS labelled (seconds REAL)")
+        written.append(other.execute("SELECT count(*) FROM session").fetchone()[0])
+        other.close()
+
+    monkeypatch.setattr(spool.time, "sleep", label)
+    assert ingest(workspace, "opencode", [database]).new == 4
+    assert written == [1, 2, 3]
+    assert len(_content(workspace)) == 4 * 9
+
+
+def test_a_store_damaged_at_its_end_leaves_nothing_of_its_beginning(tmp_path: Path, workspace: Workspace) -> None:
+    database = tmp_path / "long.db"
+    histories.write(database, *(histories.session(f"Number {n}", created=n + 1) for n in range(40)))
+    seen: list[str] = []
+
+    def damage(done: int, total: int, text: str) -> None:
+        seen.append(text)
+        if done == 20:
+            with database.open("r+b") as file:
+                file.seek(4096 * 4)
+                file.write(b"\xff" * (database.stat().st_size - 4096 * 4))
+
+    with pytest.raises(SourceError, match="damaged"):
+        ingest(workspace, "opencode", [database], damage)
+    assert len(seen) > 20
+    assert _content(workspace) == []
+    assert not list(workspace.root.glob("ingest-*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_clear_error(database: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as full, pytest.raises(LoraTuiError, match="No space") as caught:
+        monkeypatch.setattr(spool.tempfile, "TemporaryFile", lambda **_: full)
+        ingest(workspace, "opencode", [database])
+    assert "Free some space" in caught.value.fix
+    assert _content(workspace) == []
 
 
 def test_an_interrupt_leaves_the_workspace_as_it_was(database: Path, workspace: Workspace) -> None:

@@ -1,23 +1,25 @@
-"""Taking a source's sessions into the workspace: only what is new or changed, one transaction per store."""
+"""Taking a source's sessions into the workspace: only what is new or changed, once a store was read to its end."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from lora_tui.sources.model import Message, Session
+from lora_tui.sources.model import Session
 from lora_tui.sources.registry import ChangedMeanwhile, Opened, Quarantined, Store, source
+from lora_tui.sources.spool import CannotKeep, Spool
 from lora_tui.workspace.errors import LoraTuiError, SourceError
 from lora_tui.workspace.layout import Workspace
 
 Progress = Callable[[int, int, str], None]  # sessions done, sessions in all, what is being read
 
 _ATTEMPTS = 4
-_encoder = msgspec.json.Encoder()
 
 
 class StoreReport(msgspec.Struct, frozen=True):
@@ -25,7 +27,7 @@ class StoreReport(msgspec.Struct, frozen=True):
 
     where: str
     generations: tuple[str, ...]
-    sessions: int  # read here; without those that another store has newer
+    sessions: int  # without those that another store has as well or better
     new: int
     changed: int
     unchanged: int  # their conversations were not read again
@@ -84,43 +86,59 @@ def ingest(
 ) -> IngestReport:
     """Take in the sessions of source `name` from `paths`, or from where the program keeps them.
 
-    A store that fails leaves the workspace as it was. Raises its SourceError when no store could be read, else the
-    report lists it. An interrupt rolls the current store back. Sessions that vanished at the source are kept.
+    Of a session in several stores the best copy is kept, whichever is read first, and it counts once. A store that
+    fails leaves the workspace as it was. Raises its SourceError when no store could be read, else the report lists it.
+    After an interrupt each session is whole, as it was or as it is. Sessions that vanished at the source are kept.
     """
-    stores = source(name).stores(paths)
-    seen: set[str] = set()
-    reports: list[StoreReport] = []
+    taken: dict[str, _Taken] = {}
+    read: list[_Read] = []
     failures: list[Failure] = []
     first: SourceError | None = None
-    for store in stores:
+    for store in source(name).stores(paths):
         try:
-            reports.append(_one_store(workspace, store, seen, progress or (lambda *_: None)))
+            read.append(_one_store(workspace, store, taken, progress or (lambda *_: None)))
         except SourceError as error:
             first = first or error
             failures.append(Failure(error.where or store.where, error.what, error.fix))
-    if first is not None and not reports:
+    if first is not None and not read:
         raise first
-    return IngestReport(source=name, stores=reports, failures=failures)
+    return IngestReport(source=name, stores=[_report(store, taken) for store in read], failures=failures)
 
 
-def _one_store(workspace: Workspace, store: Store, seen: set[str], progress: Progress) -> StoreReport:
-    """Read one store, again from the start while somebody writes to it under our eyes."""
+class _Taken(msgspec.Struct, frozen=True):
+    """What became of a session in this ingest, and through which store."""
+
+    where: str
+    outcome: Literal["new", "changed", "unchanged"]
+    messages: int = 0
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """A store that was read to its end."""
+
+    where: str
+    generations: tuple[str, ...]
+    quarantined: list[Quarantined]
+
+
+def _one_store(workspace: Workspace, store: Store, taken: dict[str, _Taken], progress: Progress) -> _Read:
+    """Read one store, again from the start while somebody writes to it under our eyes, then store what it gave."""
+    workspace.ensure()
     for _ in range(_ATTEMPTS):
-        mine = set(seen)
-        try:
-            # The store closes first: what it then says about torn reads still rolls the transaction back.
-            with workspace.transaction() as connection, store.reading() as opened:
-                report = _Taking(connection, store.where, mine, progress).all(opened)
-        except ChangedMeanwhile:
-            continue
-        except sqlite3.Error as error:
-            raise LoraTuiError(
-                f"the sessions cannot be stored: {error}",
-                where=str(workspace.database),
-                fix="Free some space and try again; the workspace is as it was.",
-            ) from error
-        seen |= mine
-        return report
+        mine = dict(taken)
+        with _storing(workspace), closing(Spool(workspace.root)) as spool:
+            try:
+                with store.reading() as opened:  # its last word, on closing, may be that what was read is torn
+                    read = _read(workspace, store, opened, spool, mine, progress)
+            except ChangedMeanwhile:
+                continue
+            except OSError as error:
+                raise SourceError(
+                    f"the history cannot be read: {error}", where=store.where, fix="Check its permissions."
+                ) from error
+            spool.store(workspace)
+        taken.update(mine)
+        return read
     raise SourceError(
         "the history changes faster than it can be read",
         where=store.where,
@@ -128,127 +146,70 @@ def _one_store(workspace: Workspace, store: Store, seen: set[str], progress: Pro
     )
 
 
-class _Taking:
-    """One store on its way into the workspace."""
-
-    def __init__(self, connection: sqlite3.Connection, where: str, seen: set[str], progress: Progress) -> None:
-        self._connection = connection
-        self._where = where
-        self._seen = seen
-        self._progress = progress
-        self._quarantined: list[Quarantined] = []
-
-    def all(self, opened: Opened) -> StoreReport:
-        sessions = [session for session in opened.sessions(self._quarantined.append) if self._first_time(session)]
-        done: Counter[str] = Counter()
-        messages = 0
-        for number, session in enumerate(sessions):
-            self._progress(number, len(sessions), session.title)
-            known = self._connection.execute(_KNOWN, (session.source, session.native_id)).fetchone()
-            if known is not None and not _is_newer(session, *known[1:]):
-                done["unchanged"] += 1
-                continue
-            done["changed" if known else "new"] += 1
-            messages += self._store(session, known[0] if known else None, opened)
-        self._progress(len(sessions), len(sessions), "")
-        return StoreReport(
-            where=self._where,
-            generations=opened.generations,
-            sessions=len(sessions),
-            new=done["new"],
-            changed=done["changed"],
-            unchanged=done["unchanged"],
-            messages=messages,
-            quarantined=self._quarantined,
-        )
-
-    def _first_time(self, session: Session) -> bool:
-        if session.native_id in self._seen:
-            return False
-        self._seen.add(session.native_id)
-        return True
-
-    def _store(self, session: Session, identity: int | None, opened: Opened) -> int:
-        """Write one session with its messages; returns how many."""
-        if identity is None:
-            identity = self._connection.execute(_INSERT, _columns(session)).lastrowid
-            assert identity is not None
-        else:
-            self._connection.execute(_UPDATE, (*_columns(session)[2:], identity))
-            self._connection.execute("DELETE FROM message WHERE session_id = ?", (identity,))
-        notes = _Notes()
-        rows = notes.bodies(identity, opened.messages(session, self._quarantined.append))
-        self._connection.executemany("INSERT INTO message (session_id, seq, body) VALUES (?, ?, ?)", rows)
-        self._connection.execute(
-            "UPDATE session SET messages = ?, agent = coalesce(nullif(agent, ''), ?), model = ? WHERE id = ?",
-            (notes.count, notes.agent, notes.main_model() or session.model, identity),
-        )
-        return notes.count
+@contextmanager
+def _storing(workspace: Workspace) -> Iterator[None]:
+    """Errors of the workspace's disk; those of a source come as SourceError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, CannotKeep) as error:
+        raise LoraTuiError(
+            f"the sessions cannot be stored: {error}",
+            where=str(workspace.database),
+            fix="Free some space and try again; what is stored so far is whole.",
+        ) from error
 
 
-class _Notes:
-    """What a session row says about its messages, gathered while they stream by."""
+def _read(
+    workspace: Workspace, store: Store, opened: Opened, spool: Spool, taken: dict[str, _Taken], progress: Progress
+) -> _Read:
+    """Put what is new or changed into the spool, and what becomes of each session into `taken`."""
+    connection = workspace.connection()
+    quarantined: list[Quarantined] = []
+    sessions = {session.native_id: session for session in opened.sessions(quarantined.append)}
+    for number, session in enumerate(sessions.values()):
+        progress(number, len(sessions), session.title)
+        before = taken.get(session.native_id)
+        known = connection.execute(_KNOWN, (session.source, session.native_id)).fetchone()
+        if known is None or _replaces(session, *known):
+            messages = spool.add(session, opened.messages(session, quarantined.append))
+            is_new = known is None or (before is not None and before.outcome == "new")
+            taken[session.native_id] = _Taken(store.where, "new" if is_new else "changed", messages)
+        elif before is None or session.origin == known[0]:
+            taken[session.native_id] = _Taken(store.where, "unchanged")
+    progress(len(sessions), len(sessions), "")
+    return _Read(where=store.where, generations=opened.generations, quarantined=quarantined)
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.agent = ""
-        self._models: Counter[str] = Counter()
 
-    def bodies(self, identity: int, messages: Iterator[Message]) -> Iterator[tuple[int, int, bytes]]:
-        for message in messages:
-            yield identity, self.count, _encoder.encode(message)
-            self.count += 1
-            self.agent = self.agent or message.about.agent
-            if message.about.model:
-                self._models[message.about.model] += 1
-
-    def main_model(self) -> str:
-        return self._models.most_common(1)[0][0] if self._models else ""
-
-
-def _is_newer(session: Session, fingerprint: str, updated: int) -> bool:
+def _replaces(session: Session, origin: str, fingerprint: str, updated: int) -> bool:
     """Whether what the source has should replace what is stored.
 
-    The number before a fingerprint's colon says how good a copy is: of one session in several formats the best is
-    kept, of one in several files the one that was changed last.
+    From the same place any difference counts: clocks are corrected and copies restored. Of copies in different places
+    the better format, then the later change; between equals what is stored stays.
     """
     if session.fingerprint == fingerprint:
         return False
-    rank, stored = _rank(session.fingerprint), _rank(fingerprint)
-    return (rank, session.updated) >= (stored, updated)
+    return session.origin == origin or (_rank(session.fingerprint), session.updated) > (_rank(fingerprint), updated)
 
 
 def _rank(fingerprint: str) -> int:
+    """How good the format of a copy is: the number before its fingerprint's colon."""
     rank, _, _ = fingerprint.partition(":")
     return int(rank) if rank.isdecimal() else 0
 
 
-def _columns(session: Session) -> tuple[object, ...]:
-    return (
-        session.source,
-        session.native_id,
-        session.parent or None,
-        session.title,
-        session.directory,
-        session.agent,
-        session.version,
-        session.created,
-        session.updated,
-        session.origin,
-        session.fingerprint,
+def _report(store: _Read, taken: dict[str, _Taken]) -> StoreReport:
+    mine = [one for one in taken.values() if one.where == store.where]
+    outcomes = Counter(one.outcome for one in mine)
+    return StoreReport(
+        where=store.where,
+        generations=store.generations,
+        sessions=len(mine),
+        new=outcomes["new"],
+        changed=outcomes["changed"],
+        unchanged=outcomes["unchanged"],
+        messages=sum(one.messages for one in mine),
+        quarantined=store.quarantined,
     )
 
 
-_KNOWN = "SELECT id, fingerprint, updated FROM session WHERE source = ? AND native_id = ?"
-
-_INSERT = """
-INSERT INTO session (source, native_id, parent, title, directory, agent, version, created, updated, origin, fingerprint,
-                     messages)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
-"""
-
-_UPDATE = """
-UPDATE session SET parent = ?, title = ?, directory = ?, agent = ?, version = ?, created = ?, updated = ?, origin = ?,
-                   fingerprint = ?
-WHERE id = ?
-"""
+_KNOWN = "SELECT origin, fingerprint, updated FROM session WHERE source = ? AND native_id = ?"
