@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -108,3 +110,15 @@ def test_the_completion_script_comes_as_json_too(shell: str, capfd: pytest.Captu
     document = json.loads(capfd.readouterr().out)
     assert run(["completion", shell]) == 0
     assert document == {"shell": shell, "script": capfd.readouterr().out.removesuffix("\n")}
+
+
+def test_work_goes_on_when_nobody_looks_at_its_progress(workspace: Workspace, tmp_path: Path) -> None:
+    histories.write(tmp_path / "opencode.db")
+    command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root)]
+    command += ["ingest", "opencode", str(tmp_path / "opencode.db"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        running.stderr.close()
+        assert running.stdout is not None
+        assert json.loads(running.stdout.read())["new"] == 1
+        assert running.wait(60) == 0

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -82,17 +82,18 @@ class _ProgressLine:
         self.last = now
         amount = f"{done:,} of {total:,}" if total else f"{done:,}"
         line = f"{self.label}: {amount}{'  ' + _cell(text) if text else ''}"
-        if self.live:
-            sys.stderr.write(f"\r\x1b[2K{line[:120]}")
-            self.dirty = True
-        else:
-            sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        self.dirty = self.live
+        _show(f"\r\x1b[2K{line[:120]}" if self.live else line + "\n")
 
     def close(self) -> None:
         if self.dirty:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+            _show("\r\x1b[2K")
+
+
+def _show(line: str) -> None:
+    with suppress(OSError):  # nobody looks any more: no reason to stop the work
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 pass_cli = click.make_pass_decorator(Cli)
