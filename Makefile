@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint types contracts tests setup clean
 
 demo: setup
-	@echo "== the whole loop on bundled sessions and a tiny model: about 3 to 5 minutes on two cores, no GPU, no download"
+	@echo "== the whole loop on bundled sessions and a tiny model: about 3 minutes on two cores, no GPU, no download"
 	$(BIN)/lora-tui --workspace demo-workspace demo
 
 test: setup lint types contracts tests
@@ -35,7 +35,7 @@ contracts:
 	$(BIN)/lint-imports
 
 tests:
-	@echo "== tests (about 8 minutes on two cores: tiny models are really trained)"
+	@echo "== tests (about 5 minutes on two cores: tiny models are really trained)"
 	$(BIN)/python -m pytest
 
 clean:

@@ -142,11 +142,11 @@ def is_alive(run: Run) -> bool:
 
 def state_of(run: Run, last: journal.AnyEvent | None) -> State:
     """The run's state, given the last of its journal's started/stopped/finished/failed events."""
+    if isinstance(last, journal.Finished):  # its process may take a moment to leave
+        return "finished"
     if _alive(run.folder):
         return "running"
     match last:
-        case journal.Finished():
-            return "finished"
         case journal.Stopped():
             return "stopped"
         case journal.Failed():

@@ -45,7 +45,8 @@ class RunView:
         events = self._reader.read()
         for event in events:
             self._fold(event)
-        self.state = "running" if lived else supervisor.state_of(self.run, self.last_word)
+        ended = isinstance(self.last_word, journal.Finished)
+        self.state = "running" if lived and not ended else supervisor.state_of(self.run, self.last_word)
         return events
 
     def _fold(self, event: journal.AnyEvent) -> None:

@@ -242,7 +242,8 @@ class MonitorScreen(Stage):
 
     def action_resume(self) -> None:
         """Go on from the last checkpoint."""
-        if self._detail is not None and self._detail.row.state == "finished":
+        row = self._detail.row if self._detail is not None else None
+        if row is not None and row.state == "finished" and row.kind != "verify":  # that asks only what it lacks
             raise BadInput("this run has finished", fix="Start a new one under Train.")
         self._act(partial(supervisor.start, self._run()))
 
