@@ -90,10 +90,11 @@ class _Printer:
             if isinstance(event, journal.Metrics) and event.step % _STEPS_BETWEEN_LINES and event.step > 1:
                 continue
             if isinstance(event, journal.Metrics):
-                total = f" of {view.total_steps}" if view.total_steps else ""
-                self._cli.say(f"  step {event.step:>4}{total}  loss {event.loss:.3f}")
-            elif isinstance(event, journal.Progress) and not view.metrics:
-                self._cli.say(f"  {event.stage} {event.done} of {event.total}")
+                steps = view.total_steps or (view.progress.total if view.progress is not None else 0)
+                self._cli.say(f"  step {event.step:>4} of {steps}  loss {event.loss:.3f}")
+            elif isinstance(event, journal.Progress):
+                if not event.total:
+                    self._cli.say(f"  {event.stage}")
             elif line := line_of(event):
                 self._cli.say(f"  {line}")
         return view

@@ -92,13 +92,19 @@ def start(run: Run) -> None:
                 stderr=err,
                 start_new_session=True,
                 pass_fds=(lock,),
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"},
+                env=os.environ | _ENVIRONMENT,
             )
     finally:
         os.close(lock)  # the process has it too, for as long as it lives
     atomic.write_text(run.folder / "process.toml", toml.dump(Process(pid=child.pid)))
     _children.append(child)
 
+
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",  # the libraries' notes to their own authors
+}
 
 _children: list[subprocess.Popen[bytes]] = []
 
