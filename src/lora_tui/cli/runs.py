@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, ago, duration, json_option, pass_cli, table
+from lora_tui.cli.output import Cli, ago, duration, json_option, pass_cli, safe, table
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
@@ -142,7 +142,7 @@ def follow(run: Run, *, as_json: bool = False, to_stderr: bool = False) -> RunVi
     view = RunView(run)
     stream = sys.stderr if to_stderr else sys.stdout
     for event in watch(view):
-        line = msgspec.json.encode(event).decode() if as_json else line_of(event)
+        line = msgspec.json.encode(event).decode() if as_json else safe(line_of(event))
         if line:
             print(line, file=stream, flush=True)
     return view
