@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 import msgspec
 
@@ -50,8 +52,9 @@ def show(cli: Cli, name: str) -> None:
     found = registry.find(cli.workspace, name)
     damaged = registry.damaged_files(found)
     data = {**_data(found), "damaged": damaged}
+    shown = data | {"created": time.strftime("%Y-%m-%d %H:%M", time.localtime(found.metadata.created))}
     cli.emit(
-        data, lambda: table([(key, value) for key, value in data.items() if value not in (None, [])], ("what", ""))
+        data, lambda: table([(key, value) for key, value in shown.items() if value not in (None, [])], ("what", ""))
     )
 
 

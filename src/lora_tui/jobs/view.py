@@ -88,8 +88,8 @@ class RunView:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done."""
-        return self.metrics[-1].step if self.metrics else 0
+        """Optimizer steps done; of a verification, answers that came."""
+        return self.metrics[-1].step if self.metrics else len(self.answers)
 
     @property
     def total_steps(self) -> int:
