@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Cli:
 
     def say(self, line: str) -> None:
         """A remark about the work, on stderr, so that it never mixes with the result."""
-        click.echo(safe(line), err=True)
+        _show(safe(line) + "\n")
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Advance]:
@@ -91,9 +92,11 @@ class _ProgressLine:
 
 
 def _show(line: str) -> None:
-    with suppress(OSError):  # nobody looks any more: no reason to stop the work
+    try:
         sys.stderr.write(line)
         sys.stderr.flush()
+    except OSError:  # nobody looks any more: no reason to stop the work, nor to fail at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 pass_cli = click.make_pass_decorator(Cli)
