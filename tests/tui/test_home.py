@@ -100,6 +100,7 @@ FULL = Overview(
     [
         ({"accepted": 0}, "sessions"),
         ({"dataset": None}, "dataset"),
+        ({"dataset": None, "languages": (LanguageCount("none", 40, 15, 20),)}, "sessions"),
         ({"run": None}, "train"),
         ({"run": msgspec.structs.replace(FULL.run, state="failed")}, "monitor"),
         ({"run": msgspec.structs.replace(FULL.run, state="running"), "running": 1}, "monitor"),

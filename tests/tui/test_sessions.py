@@ -13,6 +13,7 @@ from lora_tui.curation import examples, labels
 from lora_tui.curation.examples import Filter
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.sessions import draft
+from lora_tui.tui.screens.sessions.filters import View
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
@@ -81,6 +82,25 @@ async def test_flag_marks_and_unmarks(open_app: OpenApp, little: Workspace) -> N
         await shown(app, "  !  rust")
         await pilot.press("k", "f")
         await until(lambda: len(examples.ids(little, Filter(decision="flagged"))) == 1)
+
+
+async def test_two_quick_flags_on_the_last_row_flag_and_unflag_it(open_app: OpenApp, little: Workspace) -> None:
+    app = open_app("sessions")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "1 of 9")
+        await pilot.press("G", "f", "f")
+        last = examples.ids(little)[-1]
+        await until(lambda: len(labels.history(little, last)) == 2)
+    assert [item.action for item in labels.history(little, last)] == ["flag", "unflag"]
+
+
+async def test_what_narrows_the_list_is_in_sight_at_80_columns(open_app: OpenApp) -> None:
+    app = open_app("sessions")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "1 of 9")
+        await pilot.press("c", "slash", *"rust", "enter")
+        text = await shown(app, "“rust”")
+        assert View().next_confidence().words()[3][1] in text
 
 
 async def test_a_labelled_row_stays_until_the_filter_is_applied_again(open_app: OpenApp) -> None:

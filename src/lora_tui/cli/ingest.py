@@ -63,7 +63,9 @@ def _as_text(report: IngestReport, examples: Refreshed) -> str:
         f"{' (not read again)' if report.unchanged else ''}; {report.messages} messages written"
     )
     dropped = ", ".join(f"{number} {reason}" for reason, number in sorted(examples.dropped.items()))
-    lines.append(f"{examples.examples} examples new or changed{f'; no examples: {dropped}' if dropped else ''}")
+    lines.append(f"{examples.examples} examples new or changed")
+    if dropped:
+        lines.append(f"no examples: {dropped}")
     rows = report.quarantined
     if rows:
         lines.append(f"{len(rows)} rows could not be understood and were left out:")

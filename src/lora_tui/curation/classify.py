@@ -200,14 +200,6 @@ class Classifier:
                 return f"the request says {shown}"
 
 
-def classify(messages: list[Message]) -> Verdict:
-    """The verdict on one segment."""
-    classifier = Classifier()
-    for message in messages:
-        classifier.add(message)
-    return classifier.verdict()
-
-
 def _text(raw: msgspec.Raw) -> str:
     """A string argument's value; a list of strings (Codex' `shell`) joined; anything else is empty."""
     if raw == b"null":

@@ -6,12 +6,19 @@ import re
 
 import pytest
 
-from lora_tui.curation.classify import classify
+from lora_tui.curation.classify import Classifier, Verdict
 from lora_tui.curation.language_rules import rules
 from lora_tui.sources.model import Message
 from stories import calls, says, user
 
 RULES = [*rules().table.language.items(), ("js/ts", rules().table.either)]
+
+
+def classify(messages: list[Message]) -> Verdict:
+    classifier = Classifier()
+    for message in messages:
+        classifier.add(message)
+    return classifier.verdict()
 
 
 @pytest.mark.parametrize(("name", "row"), RULES, ids=[name for name, _ in RULES])

@@ -121,6 +121,16 @@ def test_a_runs_state_follows_its_journal_and_its_process(workspace: Workspace) 
     assert view.state == "stopped"
 
 
+def test_a_run_that_has_finished_is_so_while_its_process_is_still_leaving(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
+    child = run_stories.living(run)
+    Journal(run.journal).write(Finished(steps=5))
+    assert supervisor.is_alive(run)
+    assert RunView.of(run).state == "finished"
+    supervisor.kill(run)
+    child.wait()
+
+
 def test_a_run_that_dies_while_it_loads_again_is_no_longer_called_stopped(workspace: Workspace) -> None:
     run = supervisor.create(workspace, TinyBase(chats="", output=""), "test")
     run_stories.ended(run)
