@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pty_harness import Terminal, app
 
-from lora_tui.curation import examples
+from lora_tui.curation import examples, reading
 from lora_tui.curation.examples import Filter
 from lora_tui.workspace.layout import Workspace
 
@@ -90,7 +90,7 @@ def test_the_editor_gets_the_terminal_and_the_original_stays(tmp_path: Path) -> 
         assert terminal.wait(5.0)
     edited = examples.ids(workspace, Filter(decision="edited"))
     assert len(edited) == 1
-    assert "a better answer" in str(examples.example(workspace, edited[0]).messages)
+    assert "a better answer" in str(reading.example(workspace, edited[0]).messages)
     stored = workspace.connection().execute("SELECT count(*) FROM message WHERE body LIKE '%better%'").fetchone()[0]
     assert stored == 0
 

@@ -9,7 +9,7 @@ import pytest
 from on_screen import shown, text_of, until
 from textual.widgets import Input
 
-from lora_tui.curation import examples, labels
+from lora_tui.curation import examples, labels, reading
 from lora_tui.curation.examples import Filter
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.sessions import draft
@@ -222,12 +222,12 @@ async def test_an_empty_workspace_says_where_to_go(open_app: OpenApp, tmp_path_f
 
 def test_a_draft_reads_back_as_it_was(little: Workspace, tmp_path: Path) -> None:
     for identity in examples.ids(little):
-        messages = examples.example(little, identity).messages
+        messages = reading.example(little, identity).messages
         assert draft.from_text(draft.to_text(messages), messages, tmp_path) == messages
 
 
 def test_a_changed_draft_changes_that_message_alone(little: Workspace, tmp_path: Path) -> None:
-    messages = examples.example(little, examples.ids(little)[0]).messages
+    messages = reading.example(little, examples.ids(little)[0]).messages
     text = draft.to_text(messages).replace("exponential backoff", "doubling delays")
     edited = draft.from_text(text, messages, tmp_path)
     assert [old == new for old, new in zip(messages, edited, strict=True)] == [True] * (len(messages) - 1) + [False]
@@ -235,7 +235,7 @@ def test_a_changed_draft_changes_that_message_alone(little: Workspace, tmp_path:
 
 
 def test_a_draft_that_cannot_be_read_names_the_place(little: Workspace, tmp_path: Path) -> None:
-    messages = examples.example(little, examples.ids(little)[0]).messages
+    messages = reading.example(little, examples.ids(little)[0]).messages
     with pytest.raises(BadInput, match="line"):
         draft.from_text("[[message]]\nrole = \n", messages, tmp_path / "draft.toml")
     with pytest.raises(BadInput, match="role"):
@@ -251,7 +251,7 @@ def test_an_editor_that_cannot_run_is_named(tmp_path: Path) -> None:
 def test_an_edit_that_is_refused_keeps_the_draft(little: Workspace) -> None:
     identity = examples.ids(little)[0]
     path = draft.path_of(little, identity)
-    messages = examples.example(little, identity).messages
+    messages = reading.example(little, identity).messages
     draft.write(path, messages)
     with pytest.raises(BadInput, match="at least one assistant message") as caught:
         draft.store(little, identity, messages[:1], "ana")

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
-from lora_tui.curation import examples, labels
+from lora_tui.curation import examples, labels, reading
 from lora_tui.curation.examples import Decision, Filter, Order
 from lora_tui.sources.model import Message, as_sent, text_of
 
@@ -90,7 +90,7 @@ def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
 @pass_cli
 def show(cli: Cli, id: int) -> None:
     """Show one example: its language with the evidence, its history, its messages."""
-    found = examples.example(cli.workspace, id)
+    found = reading.example(cli.workspace, id)
     history = labels.history(cli.workspace, id)
     row = found.row
 

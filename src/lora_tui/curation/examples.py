@@ -1,23 +1,18 @@
-"""Examples: finding, listing and reading training candidates."""
+"""Examples: finding and listing training candidates. reading.py reads one whole."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from array import array
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
-from lora_tui.curation.classify import Verdict
-from lora_tui.curation.refresh import Refreshed, refresh, stored_messages
-from lora_tui.curation.segment import belongs
-from lora_tui.sources.model import Message
-from lora_tui.workspace.errors import BadInput
+from lora_tui.curation.refresh import Refreshed, refresh
 from lora_tui.workspace.layout import Workspace
 
-__all__ = ["Counts", "Example", "ExampleRow", "Filter", "Refreshed", "counts", "example", "ids", "refresh", "rows"]
+__all__ = ["Counts", "ExampleRow", "Filter", "Refreshed", "counts", "ids", "refresh", "rows"]
 
 Decision = Literal["any", "unlabelled", "labelled", "accept", "reject", "skip", "flagged", "edited"]
 Order = Literal["recent", "uncertain"]
@@ -61,15 +56,6 @@ class ExampleRow(msgspec.Struct, frozen=True):
     session: str  # native id
 
 
-class Example(msgspec.Struct, frozen=True):
-    """One example whole; `messages` are the edited ones where a person edited them."""
-
-    row: ExampleRow
-    key: str
-    verdict: Verdict
-    messages: list[Message]
-
-
 class Counts(msgspec.Struct, frozen=True):
     """How many candidates there are, per language and decision, and what was dropped why."""
 
@@ -85,7 +71,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 EVERYTHING = Filter()
 
-_COLUMNS = """
+COLUMNS = """
     example.id, example.request, session.title, session.source, coalesce(example.human_language, example.language),
     example.language, example.confidence, example.decision, example.flagged, example.edit IS NOT NULL,
     coalesce(example.agent, ''), coalesce(example.model, ''), example.turns, example.characters, example.created,
@@ -106,31 +92,11 @@ def rows(workspace: Workspace, ids: Sequence[int]) -> list[ExampleRow]:
     """The rows of these ids, in their order; an id that is gone is left out."""
     marks = ",".join("?" * len(ids))
     found = workspace.connection().execute(
-        f"SELECT {_COLUMNS} FROM example JOIN session ON session.id = example.session_id WHERE example.id IN ({marks})",
+        f"SELECT {COLUMNS} FROM example JOIN session ON session.id = example.session_id WHERE example.id IN ({marks})",
         tuple(ids),
     )
-    by_id = {row[0]: _row(row) for row in found}
+    by_id = {found_row[0]: as_row(found_row) for found_row in found}
     return [by_id[identity] for identity in ids if identity in by_id]
-
-
-def example(workspace: Workspace, identity: int) -> Example:
-    """One example with its messages. Raises BadInput when there is none."""
-    connection = workspace.connection()
-    record = connection.execute(
-        f"SELECT {_COLUMNS}, example.key, example.verdict, example.session_id, first_seq, last_seq, label.value "
-        "FROM example JOIN session ON session.id = example.session_id LEFT JOIN label ON label.id = example.edit "
-        "WHERE example.id = ?",
-        (identity,),
-    ).fetchone()
-    if record is None:
-        raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
-    *fields, key, verdict, session, first, last, edited = record
-    return Example(
-        row=_row(fields),
-        key=key,
-        verdict=msgspec.json.decode(verdict, type=Verdict),
-        messages=_messages(connection, session, first, last, edited),
-    )
 
 
 def counts(workspace: Workspace) -> Counts:
@@ -152,15 +118,7 @@ def counts(workspace: Workspace) -> Counts:
     return Counts(total=total, by_language=by_language, dropped=dropped)
 
 
-def _messages(
-    connection: sqlite3.Connection, session: int, first: int, last: int, edited: bytes | None
-) -> list[Message]:
-    if edited is not None:
-        return msgspec.json.decode(edited, type=list[Message])
-    return [message for message in stored_messages(connection, session, first, last) if belongs(message)]
-
-
-def _row(values: Sequence[object]) -> ExampleRow:
+def as_row(values: Sequence[object]) -> ExampleRow:
     return msgspec.convert(dict(zip(ExampleRow.__struct_fields__, values, strict=True)), ExampleRow, strict=False)
 
 

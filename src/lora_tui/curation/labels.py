@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.curation.decisions import HOLDS, choose, derive_chosen
-from lora_tui.curation.examples import example
+from lora_tui.curation.reading import example
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace

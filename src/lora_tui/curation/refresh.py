@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from lora_tui.curation import decisions
+from lora_tui.curation.language_rules import rules
+from lora_tui.curation.redact import VERSION as REDACTION
+from lora_tui.curation.segment import VERSION as SEGMENTS
 from lora_tui.curation.segment import Segment, segments
 from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
@@ -32,15 +35,19 @@ def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = 
     Works in short transactions, so the app can label meanwhile; killed half-way, the next refresh goes on.
     """
     connection = workspace.connection()
+    made_with = stamp()
     due = [
-        row[0] for row in connection.execute("SELECT id FROM session WHERE curated != fingerprint ORDER BY created, id")
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM session WHERE curated != fingerprint || ? ORDER BY created, id", (made_with,)
+        )
     ]
     examples = 0
     dropped: dict[str, int] = {}
     for start in range(0, len(due), _SESSIONS_PER_TRANSACTION):
         with workspace.transaction() as connection:
             for session in due[start : start + _SESSIONS_PER_TRANSACTION]:
-                for reason in _one_session(connection, session):
+                for reason in _one_session(connection, session, made_with):
                     if reason:
                         dropped[reason] = dropped.get(reason, 0) + 1
                     else:
@@ -48,6 +55,30 @@ def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = 
         if progress is not None:
             progress(min(start + _SESSIONS_PER_TRANSACTION, len(due)), len(due))
     return Refreshed(sessions=len(due), examples=examples, dropped=dropped)
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What is stored of a segment."""
+
+    id: int
+    key: str
+    dropped: str | None
+    findings: bytes | None
+    doc: int | None
+
+    def is_still(self, segment: Segment) -> bool:
+        settled = "" if self.dropped == "duplicate" else self.dropped or ""
+        return self.key == segment.key and settled == segment.dropped
+
+    def indexed(self, segment: Segment) -> int | None:
+        """The row of the search index that still says what this segment says."""
+        same = self.key == segment.key and self.findings == _encoder.encode(segment.findings)
+        return self.doc if same else None
+
+
+def stamp() -> str:
+    """The versions of what examples are made with; when one is raised, every example is looked at anew."""
+    return f" {SEGMENTS}.{rules().table.version}.{REDACTION}"
 
 
 def stored_messages(
@@ -62,24 +93,23 @@ def stored_messages(
         yield _decoder.decode(body)
 
 
-def _one_session(connection: sqlite3.Connection, session: int) -> list[str]:
+def _one_session(connection: sqlite3.Connection, session: int, made_with: str) -> list[str]:
     """Store one session's segments; returns each one's reason to be dropped ('' for a candidate)."""
-    known = {native: rest for native, *rest in connection.execute(_KNOWN, (session,))}
+    known = {native: _Known(*rest) for native, *rest in connection.execute(_KNOWN, (session,))}
+    (before,) = connection.execute("SELECT curated FROM session WHERE id = ?", (session,)).fetchone()
+    same_rules = before.endswith(made_with)
     reasons: list[str] = []
     for segment in segments(stored_messages(connection, session)):
-        identity, key, reason = known.pop(segment.native_id, (None, None, None))
-        settled = "" if reason == "duplicate" else reason or ""
-        if key == segment.key and settled == segment.dropped:  # as it was: only its place may have moved
+        stored = known.pop(segment.native_id, None)
+        if stored is not None and same_rules and stored.is_still(segment):  # only its place may have moved
             connection.execute(
                 "UPDATE example SET first_seq = ?, last_seq = ? WHERE id = ?",
-                (segment.first_seq, segment.last_seq, identity),
+                (segment.first_seq, segment.last_seq, stored.id),
             )
             continue
-        reasons.append(_store(connection, session, segment, identity))
-    for identity, _, reason in known.values():
-        if reason != "withdrawn":
-            reasons.append(_withdraw(connection, identity))
-    connection.execute("UPDATE session SET curated = fingerprint WHERE id = ?", (session,))
+        reasons.append(_store(connection, session, segment, stored))
+    reasons += [_withdraw(connection, gone.id) for gone in known.values() if gone.dropped != "withdrawn"]
+    connection.execute("UPDATE session SET curated = fingerprint || ? WHERE id = ?", (made_with, session))
     return reasons
 
 
@@ -90,10 +120,10 @@ def _withdraw(connection: sqlite3.Connection, identity: int) -> str:
     return "withdrawn"
 
 
-def _store(connection: sqlite3.Connection, session: int, segment: Segment, identity: int | None) -> str:
+def _store(connection: sqlite3.Connection, session: int, segment: Segment, stored: _Known | None) -> str:
     """Store a new or changed segment. Decisions given for this very content hold again; others are history."""
-    doc = None
-    if not segment.dropped:
+    doc = stored.indexed(segment) if stored is not None else None
+    if not segment.dropped and doc is None:
         doc = connection.execute("INSERT INTO example_text (text) VALUES (?)", (segment.search,)).lastrowid
     values = (
         segment.first_seq,
@@ -110,12 +140,14 @@ def _store(connection: sqlite3.Connection, session: int, segment: Segment, ident
         segment.created,
         segment.dropped or None,
         doc,
+        _encoder.encode(segment.findings),
+        segment.secrets,
     )
-    known = identity is not None
-    if identity is None:
+    if stored is None:
         identity = connection.execute(_INSERT, (session, segment.native_id, *values)).lastrowid
         assert identity is not None
     else:
+        identity = stored.id
         connection.execute(_UPDATE, (*values, identity))
         connection.execute("DELETE FROM example_call WHERE example_id = ?", (identity,))
         decisions.derive(connection, [identity])
@@ -124,7 +156,7 @@ def _store(connection: sqlite3.Connection, session: int, segment: Segment, ident
     )
     if not segment.dropped:
         _mark_duplicates(connection, identity)
-    if known:
+    if stored is not None:
         _settle_followers(connection, identity)
     (reason,) = connection.execute("SELECT coalesce(dropped, '') FROM example WHERE id = ?", (identity,)).fetchone()
     return str(reason)
@@ -155,18 +187,18 @@ def _rank(connection: sqlite3.Connection, identity: int) -> tuple[int, int, int]
     return decided, calls, -identity
 
 
-_KNOWN = "SELECT native_id, id, key, dropped FROM example WHERE session_id = ?"
+_KNOWN = "SELECT native_id, id, key, dropped, findings, doc FROM example WHERE session_id = ?"
 
 _INSERT = """
 INSERT INTO example (session_id, native_id, first_seq, last_seq, key, request, language, confidence, verdict, agent,
-                     model, turns, characters, created, dropped, doc)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     model, turns, characters, created, dropped, doc, findings, secrets)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _UPDATE = """
 UPDATE example SET first_seq = ?, last_seq = ?, key = ?, request = ?, language = ?, confidence = ?, verdict = ?,
     agent = ?, model = ?, turns = ?, characters = ?, created = ?, dropped = ?, doc = ?,
-    duplicate_of = NULL
+    findings = ?, secrets = ?, duplicate_of = NULL
 WHERE id = ?
 """
 

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from lora_tui.curation.classify import Classifier, Verdict
+from lora_tui.curation.redact import Redactor
 from lora_tui.sources.model import Message, as_sent, own_words, text_of
+
+VERSION = 2  # raise it when the same messages would give other segments
 
 _SHORT_TURN_WORDS = 3
 _BREAKS = ("compaction", "subtask")  # what the model says next answers these, not the request before them
@@ -36,6 +39,8 @@ class Segment(msgspec.Struct, frozen=True):
     calls: list[int]  # one number per tool call; the same call of the same request gives the same number
     search: str  # what full-text search looks at
     dropped: str  # why it is no candidate; empty if it is one
+    findings: dict[str, int]  # redaction rule -> how often it applied
+    secrets: int  # how many of them are secrets
 
 
 def belongs(message: Message) -> bool:
@@ -73,7 +78,7 @@ class _Open:
     def __init__(self, seq: int, message: Message) -> None:
         self.first_seq = self.last_seq = seq
         self.native_id = message.about.native_id or str(seq)
-        self.request = own_words(message)
+        self.request = ""
         self.agent = message.about.agent
         self.model = ""
         self.turns = self.characters = self.created = 0
@@ -83,17 +88,20 @@ class _Open:
         self.room = _SEARCH_CHARACTERS
         self.hash = hashlib.blake2b(digest_size=16)
         self.classifier = Classifier()
+        self.redactor = Redactor()
 
     def add(self, seq: int, message: Message) -> None:
         self.last_seq = seq
         self.created = max(self.created, message.about.created)
         self.classifier.add(message)
         self.hash.update(msgspec.json.encode(as_sent(message)))
+        message = self.redactor.message(message)  # from here on it goes into lists and the search index
         text = text_of(message)
         self.characters += len(text)
         if message.role == "assistant":
             self._answer(message, text)
         elif message.role == "user":
+            self.request = self.request or own_words(message)
             self._remember(own_words(message))
 
     def _answer(self, message: Message, text: str) -> None:
@@ -117,6 +125,8 @@ class _Open:
 
     def close(self) -> Segment:
         dropped = "interrupted" if self.interrupted else "" if self.answered else "empty"
+        if self.redactor.blocked:
+            dropped = self.redactor.blocked
         return Segment(
             native_id=self.native_id,
             first_seq=self.first_seq,
@@ -132,4 +142,6 @@ class _Open:
             calls=sorted(set(self.calls)),
             search="\n".join(self.search),
             dropped=dropped,
+            findings=dict(self.redactor.findings),
+            secrets=self.redactor.secrets,
         )

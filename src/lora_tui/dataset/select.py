@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from lora_tui.curation import examples
-from lora_tui.curation.examples import Example, ExampleRow, Filter
+from lora_tui.curation import examples, reading
+from lora_tui.curation.examples import ExampleRow, Filter
+from lora_tui.curation.reading import Example
 from lora_tui.dataset.model import Rejected, Row, RowMessage
 from lora_tui.sources.model import Message, text_of
 from lora_tui.workspace.layout import Workspace
@@ -31,7 +32,7 @@ def select(workspace: Workspace, languages: Sequence[str], min_confidence: float
     chosen = examples.ids(workspace, Filter(decision="labelled"))
     for start in range(0, len(chosen), _PAGE):
         for found in examples.rows(workspace, chosen[start : start + _PAGE]):
-            whole = examples.example(workspace, found.id)
+            whole = reading.example(workspace, found.id)
             reason = _left_out(found, languages, min_confidence) or _unusable(whole)
             if reason:
                 yield Rejected(whole.key, found.id, reason, found.request)

@@ -102,16 +102,18 @@ def _columns(session: Session) -> tuple[object, ...]:
         session.updated,
         session.origin,
         session.fingerprint,
+        session.licence,
     )
 
 
 _SESSION = """
 INSERT INTO session (source, native_id, parent, title, directory, agent, model, version, created, updated, origin,
-                     fingerprint, messages)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     fingerprint, licence, messages)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, native_id) DO UPDATE SET
     parent = excluded.parent, title = excluded.title, directory = excluded.directory, agent = excluded.agent,
     model = excluded.model, version = excluded.version, created = excluded.created, updated = excluded.updated,
-    origin = excluded.origin, fingerprint = excluded.fingerprint, messages = excluded.messages
+    origin = excluded.origin, fingerprint = excluded.fingerprint, licence = excluded.licence,
+    messages = excluded.messages
 RETURNING id
 """

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from lora_tui.curation import examples, labels
+from lora_tui.curation import examples, labels, reading
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -22,7 +22,7 @@ def three(workspace: Workspace) -> Workspace:
 
 
 def decisions(workspace: Workspace) -> list[str | None]:
-    return [examples.example(workspace, number).row.decision for number in (1, 2, 3)]
+    return [reading.example(workspace, number).row.decision for number in (1, 2, 3)]
 
 
 def test_a_decision_counts_and_undo_brings_back_the_one_before(three: Workspace) -> None:
@@ -64,20 +64,20 @@ def test_undo_of_one_example_leaves_the_rest_of_a_bulk_decision(three: Workspace
 def test_the_persons_language_outweighs_the_machines_and_flags_toggle(three: Workspace) -> None:
     labels.decide(three, [1], "language", "ruby", author="ana")
     labels.decide(three, [1], "flag", author="ana")
-    row = examples.example(three, 1).row
+    row = reading.example(three, 1).row
     assert (row.language, row.machine_language, row.flagged) == ("ruby", "none", True)
     labels.decide(three, [1], "unflag", author="ana")
-    assert not examples.example(three, 1).row.flagged
+    assert not reading.example(three, 1).row.flagged
 
 
 def test_an_edit_lies_beside_the_original_and_undo_restores_it(three: Workspace) -> None:
-    original = examples.example(three, 1).messages
+    original = reading.example(three, 1).messages
     labels.edit(three, 1, [original[0], Message(role="assistant", content="Better.")], author="ana")
-    edited = examples.example(three, 1)
+    edited = reading.example(three, 1)
     assert edited.row.edited
     assert edited.messages[-1].content == "Better."
     labels.undo(three, "ana")
-    assert examples.example(three, 1).messages == original
+    assert reading.example(three, 1).messages == original
 
 
 def test_labels_can_neither_be_changed_nor_deleted(three: Workspace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lora_tui.curation import examples, labels
+from lora_tui.curation import examples, labels, reading
 from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
@@ -27,7 +27,7 @@ def test_every_request_becomes_one_example_with_what_was_done_about_it(workspace
     report = examples.refresh(workspace)
     assert report.examples == 2
     assert requests(workspace) == ["Write a ring buffer in Rust", "Now add unit tests please"]
-    first = examples.example(workspace, 1)
+    first = reading.example(workspace, 1)
     assert [message.role for message in first.messages] == ["user", "assistant", "tool", "assistant"]
 
 
@@ -39,7 +39,7 @@ def test_a_short_turn_such_as_continue_stays_with_the_request_before_it(workspac
     )
     examples.refresh(workspace)
     assert requests(workspace) == ["Rename the module to codec"]
-    assert len(examples.example(workspace, 1).messages) == 4
+    assert len(reading.example(workspace, 1).messages) == 4
 
 
 def test_undone_messages_and_the_users_own_commands_are_in_no_example(workspace: Workspace) -> None:
@@ -57,7 +57,7 @@ def test_undone_messages_and_the_users_own_commands_are_in_no_example(workspace:
     )
     examples.refresh(workspace)
     assert requests(workspace) == ["Explain the borrow checker"]
-    assert all("pond" not in str(message.content) for message in examples.example(workspace, 1).messages)
+    assert all("pond" not in str(message.content) for message in reading.example(workspace, 1).messages)
 
 
 def test_a_request_without_an_answer_and_an_interrupted_one_are_dropped_with_their_reason(workspace: Workspace) -> None:
@@ -85,7 +85,7 @@ def test_nothing_after_a_compaction_is_joined_to_a_request_the_model_no_longer_s
         ],
     )
     examples.refresh(workspace)
-    assert [m.content for m in examples.example(workspace, 1).messages] == [
+    assert [m.content for m in reading.example(workspace, 1).messages] == [
         "Refactor the parser into modules",
         "Working on it.",
     ]
@@ -184,7 +184,7 @@ def test_a_decision_survives_that_its_turn_was_undone_and_redone(workspace: Work
     assert examples.counts(workspace).total == 0
     store_session(workspace, "ses_1", turn(), fingerprint="3")
     examples.refresh(workspace)
-    row = examples.example(workspace, 1).row
+    row = reading.example(workspace, 1).row
     assert (row.decision, row.language) == ("accept", "python")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_tui.curation import examples, labels
+from lora_tui.curation import examples, labels, reading
 from lora_tui.dataset import versions
 from lora_tui.dataset.split import roots, split
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -54,7 +54,7 @@ def test_the_same_input_and_seed_give_the_same_bytes_in_the_next_version(accepte
 
 
 def test_an_edited_answer_is_what_the_dataset_holds(accepted: Workspace) -> None:
-    original = examples.example(accepted, 1).messages
+    original = reading.example(accepted, 1).messages
     better = type(original[-1])(role="assistant", content="Done properly.")
     labels.edit(accepted, 1, [*original[:-1], better], author="ana")
     built = versions.build(accepted, "rust", languages=["rust"])

@@ -12,6 +12,7 @@ import pytest
 from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.store import connect, schema_steps
 
 
 def test_two_processes_opening_a_new_workspace_at_once_both_succeed(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_two_processes_opening_a_new_workspace_at_once_both_succeed(tmp_path: Pa
     started = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "w")], stdout=subprocess.PIPE) for _ in range(4)
     ]
-    assert {process.communicate(timeout=60)[0].strip() for process in started} == {b"1"}
+    assert {process.communicate(timeout=60)[0].strip() for process in started} == {str(len(schema_steps())).encode()}
 
 
 def test_a_failed_transaction_leaves_nothing(workspace: Workspace) -> None:
@@ -76,3 +77,27 @@ def test_a_workspace_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -
     with pytest.raises(LoraTuiError, match="cannot create the workspace") as caught:
         Workspace(tmp_path / "file" / "below").ensure()
     assert "--workspace" in caught.value.fix
+
+
+def test_a_workspace_of_the_first_schema_keeps_its_labels_and_edits(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(schema_steps()[0].read_text())
+    old.executescript(
+        "PRAGMA user_version = 1;"
+        "INSERT INTO session (id, source, native_id, title, directory, created, updated, origin, fingerprint, curated,"
+        " messages) VALUES (1, 'opencode', 's', 't', '/', 1, 1, 'o', 'f', 'f', 1);"
+        "INSERT INTO example (id, session_id, native_id, first_seq, last_seq, key, request, language, confidence,"
+        " verdict, turns, characters, created) VALUES (1, 1, 'm', 0, 1, 'k', 'r', 'rust', 1, '{}', 1, 1, 1);"
+        "INSERT INTO label (id, example_id, example_key, action, value, author, at, batch)"
+        " VALUES (7, 1, 'k', 'edit', '[]', 'me', 5, 'b');"
+        "UPDATE example SET edit = 7;"
+    )
+    old.close()
+    connection = connect(path)
+    assert connection.execute("SELECT id, action, author, at, again FROM label").fetchall() == [(7, "edit", "me", 5, 0)]
+    assert connection.execute("SELECT edit, outcome, tags FROM example").fetchall() == [(7, "unknown", "[]")]
+    assert connection.execute("SELECT curated FROM session").fetchone() == ("",)
+    assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("DELETE FROM label")

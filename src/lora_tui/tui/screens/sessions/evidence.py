@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from lora_tui.curation.examples import Example
+from lora_tui.curation.reading import Example
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 

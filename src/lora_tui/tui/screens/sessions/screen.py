@@ -17,8 +17,9 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from lora_tui.curation import examples, labels
-from lora_tui.curation.examples import Counts, Example
+from lora_tui.curation import examples, labels, reading
+from lora_tui.curation.examples import Counts
+from lora_tui.curation.reading import Example
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.screens.sessions import draft
 from lora_tui.tui.screens.sessions.evidence import EvidenceLine, evidence_lines
@@ -166,7 +167,7 @@ class SessionsScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="example")
     def _open(self, identity: int) -> None:
-        self.post_message(self.Opened(examples.example(self.shell.workspace, identity)))
+        self.post_message(self.Opened(reading.example(self.shell.workspace, identity)))
 
     def on_sessions_screen_opened(self, message: Opened) -> None:
         """Show the conversation, or its evidence where there is no room for more."""
@@ -249,7 +250,7 @@ class SessionsScreen(Stage):
         if identity is None:
             return
         workspace, config = self.shell.workspace, self.shell.config
-        found = examples.example(workspace, identity)
+        found = reading.example(workspace, identity)
         path = draft.path_of(workspace, identity)
         draft.write(path, found.messages)
         with self.app.suspend():  # nothing may raise in here: the terminal would not come back

@@ -1,0 +1,56 @@
+"""Reading one example whole. Whoever shows or exports an example reads it here: no secret passes this door."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from lora_tui.curation.classify import Verdict
+from lora_tui.curation.examples import COLUMNS, ExampleRow, as_row
+from lora_tui.curation.redact import redacted
+from lora_tui.curation.refresh import stored_messages
+from lora_tui.curation.segment import belongs
+from lora_tui.sources.model import Message
+from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One example whole; `messages` are the edited ones where a person edited them, without secrets."""
+
+    row: ExampleRow
+    key: str
+    verdict: Verdict
+    messages: list[Message]
+    findings: dict[str, int]  # redaction rule -> how often it applied
+
+
+def example(workspace: Workspace, identity: int) -> Example:
+    """One example with its messages. Raises BadInput when there is none."""
+    connection = workspace.connection()
+    record = connection.execute(
+        f"SELECT {COLUMNS}, example.key, example.verdict, example.session_id, first_seq, last_seq, label.value "
+        "FROM example JOIN session ON session.id = example.session_id LEFT JOIN label ON label.id = example.edit "
+        "WHERE example.id = ?",
+        (identity,),
+    ).fetchone()
+    if record is None:
+        raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
+    *fields, key, verdict, session, first, last, edited = record
+    safe = redacted(_messages(connection, session, first, last, edited))
+    return Example(
+        row=as_row(fields),
+        key=key,
+        verdict=msgspec.json.decode(verdict, type=Verdict),
+        messages=safe.messages,
+        findings=safe.findings,
+    )
+
+
+def _messages(
+    connection: sqlite3.Connection, session: int, first: int, last: int, edited: bytes | None
+) -> list[Message]:
+    if edited is not None:
+        return msgspec.json.decode(edited, type=list[Message])
+    return [message for message in stored_messages(connection, session, first, last) if belongs(message)]
