@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.sources.model import Session
-from lora_tui.sources.registry import ChangedMeanwhile, Opened, Quarantined, Store, source
+from lora_tui.sources.registry import ChangedMeanwhile, Describing, Opened, Quarantined, Store, source
 from lora_tui.sources.spool import CannotKeep, Spool
 from lora_tui.workspace.errors import LoraTuiError, SourceError
 from lora_tui.workspace.layout import Workspace
@@ -163,21 +163,35 @@ def _read(
     workspace: Workspace, store: Store, opened: Opened, spool: Spool, taken: dict[str, _Taken], progress: Progress
 ) -> _Read:
     """Put what is new or changed into the spool, and what becomes of each session into `taken`."""
-    connection = workspace.connection()
     quarantined: list[Quarantined] = []
     sessions = {session.native_id: session for session in opened.sessions(quarantined.append)}
     for number, session in enumerate(sessions.values()):
         progress(number, len(sessions), session.title)
-        before = taken.get(session.native_id)
-        known = connection.execute(_KNOWN, (session.source, session.native_id)).fetchone()
-        if known is None or _replaces(session, *known):
-            messages = spool.add(session, opened.messages(session, quarantined.append))
-            is_new = known is None or (before is not None and before.outcome == "new")
-            taken[session.native_id] = _Taken(store.where, "new" if is_new else "changed", messages)
-        elif before is None or session.origin == known[0]:
-            taken[session.native_id] = _Taken(store.where, "unchanged")
+        if _is_due(workspace, store, session, taken):
+            whole = opened.described(session, quarantined.append) if isinstance(opened, Describing) else (session,)
+            for one in whole:
+                if one is session or _is_due(workspace, store, one, taken):
+                    is_new = _is_new(workspace, one, taken)
+                    messages = spool.add(one, opened.messages(one, quarantined.append))
+                    taken[one.native_id] = _Taken(store.where, "new" if is_new else "changed", messages)
     progress(len(sessions), len(sessions), "")
     return _Read(where=store.where, generations=opened.generations, quarantined=quarantined)
+
+
+def _is_due(workspace: Workspace, store: Store, session: Session, taken: dict[str, _Taken]) -> bool:
+    """Whether a session is to be read; one that is not is noted as unchanged."""
+    known = workspace.connection().execute(_KNOWN, (session.source, session.native_id)).fetchone()
+    if known is None or _replaces(session, *known):
+        return True
+    if session.native_id not in taken or session.origin == known[0]:
+        taken[session.native_id] = _Taken(store.where, "unchanged")
+    return False
+
+
+def _is_new(workspace: Workspace, session: Session, taken: dict[str, _Taken]) -> bool:
+    before = taken.get(session.native_id)
+    known = workspace.connection().execute(_KNOWN, (session.source, session.native_id)).fetchone()
+    return known is None or (before is not None and before.outcome == "new")
 
 
 def _replaces(session: Session, origin: str, fingerprint: str, updated: int) -> bool:

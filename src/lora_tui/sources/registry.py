@@ -6,15 +6,28 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from lora_tui.sources.model import Message, Session
 from lora_tui.workspace.errors import BadInput
 
+
+class Registered(NamedTuple):
+    """One line of the table: where the class is, and what a person reads about it."""
+
+    place: str  # module:class; imported when the source is used
+    line: str
+    paths: str = ""  # what a PATH may be; shown by `lora-tui ingest NAME --help`
+
+
 SOURCES = {
-    "opencode": "lora_tui.sources.opencode.source:Opencode",
+    "opencode": Registered(
+        "lora_tui.sources.opencode.source:Opencode",
+        "opencode: its databases and JSON folders.",
+        "a database, a data folder or a storage folder",
+    ),
 }
 
 
@@ -36,7 +49,7 @@ class ChangedMeanwhile(Exception):
 
 
 class Opened(Protocol):
-    """A store while it is read: one unchanging view of it."""
+    """A store while it is read: one unchanging view of it. May be Describing."""
 
     generations: tuple[str, ...]  # which formats it holds, by name
 
@@ -49,8 +62,36 @@ class Opened(Protocol):
         ...
 
 
+@runtime_checkable
+class Describing(Protocol):
+    """An Opened whose `sessions` only looks at files from outside; it reads those that are new or changed."""
+
+    def described(self, session: Session, quarantine: Quarantine) -> Sequence[Session]:
+        """The session with its title, directory and so on, and those that lie within its file; none: nobody spoke.
+
+        Called before `messages` for a new or changed session.
+        """
+        ...
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a store holds, as far as a look from outside tells."""
+
+    sessions: int | None
+    size: int  # bytes
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """A Store that can say more about itself than the size of what lies at `where`."""
+
+    def preview(self) -> Preview:
+        """How much there is to read. Cheap: no file is opened."""
+        ...
+
+
 class Store(Protocol):
-    """One place of a source: a database file, a folder of files."""
+    """One place of a source: a database file, a folder of files. May be Previewing."""
 
     where: str
 
@@ -73,6 +114,6 @@ def source(name: str) -> Source:
     """The source called `name`. Raises BadInput for an unknown one."""
     if name not in SOURCES:
         raise BadInput(f"there is no source {name!r}", fix=f"Known sources: {', '.join(SOURCES)}.")
-    module, _, attribute = SOURCES[name].partition(":")
+    module, _, attribute = SOURCES[name].place.partition(":")
     made: Source = getattr(importlib.import_module(module), attribute)()
     return made
