@@ -27,8 +27,9 @@ def fill(workspace: Workspace, number: int) -> None:
     sessions = number // PER_SESSION
     with workspace.transaction() as connection:
         connection.executemany(
-            "INSERT INTO session VALUES (?, 'opencode', ?, NULL, ?, '/home/dev/app', 'build', 'lab/model', '1', ?, ?,"
-            " 'x.db', '1', '1', ?)",
+            "INSERT INTO session (id, source, native_id, title, directory, agent, model, version, created, updated,"
+            " origin, fingerprint, curated, messages) VALUES"
+            " (?, 'opencode', ?, ?, '/home/dev/app', 'build', 'lab/model', '1', ?, ?, 'x.db', '1', '1', ?)",
             (
                 (
                     i,

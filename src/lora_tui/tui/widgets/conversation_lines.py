@@ -20,6 +20,7 @@ from lora_tui.tui.widgets.wrap import chop, wrap
 Line = list[tuple[str, str]]  # (text, tone) pieces
 
 _FENCE = re.compile(r"^\s*(```+|~~~+)\s*([\w+#.-]*)")
+_PLACEHOLDER = re.compile(r"(<(?:SECRET|PII):[\w.-]+:\d+>)")
 _HEAD, _TAIL = 6, 3  # lines kept of a long output
 _CODE_HEAD, _CODE_TAIL = 40, 5
 _MAIN_ARGUMENTS = (
@@ -38,7 +39,24 @@ _LANGUAGE_OF = {"rs": "rust", "py": "python", "ts": "typescript", "tsx": "tsx", 
 
 
 def conversation(messages: Sequence[Message], width: int, *, folded: bool = True) -> Iterator[Line]:
-    """All lines for a window of `width` cells; long outputs folded to head and tail unless `folded` is False."""
+    """All lines for a window of `width` cells; long outputs folded to head and tail unless `folded` is False.
+
+    Placeholders of redacted values get a tone of their own.
+    """
+    for line in _conversation(messages, width, folded):
+        yield _redactions(line) if any("<" in text for text, _ in line) else line
+
+
+def _redactions(line: Line) -> Line:
+    return [
+        (piece, "redacted" if number % 2 else tone)
+        for text, tone in line
+        for number, piece in enumerate(_PLACEHOLDER.split(text))
+        if piece
+    ]
+
+
+def _conversation(messages: Sequence[Message], width: int, folded: bool) -> Iterator[Line]:
     outputs = {item.tool_call_id: item for item in messages if item.role == "tool" and item.tool_call_id}
     shown: set[str] = set()
     speaker = ""

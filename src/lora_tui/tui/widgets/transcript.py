@@ -24,7 +24,7 @@ class Transcript(ScrollView, can_focus=True):
     PLACE = "transcript"
     BINDINGS = bindings("transcript")
     _TONES = (
-        *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad"),
+        *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad", "redacted"),
         *("code-keyword", "code-string", "code-number", "code-name"),
     )
     COMPONENT_CLASSES = {f"transcript--{tone}" for tone in _TONES}
@@ -45,6 +45,7 @@ class Transcript(ScrollView, can_focus=True):
         & .transcript--heading { text-style: bold; }
         & .transcript--good { color: $success; }
         & .transcript--bad { color: $error; }
+        & .transcript--redacted { color: $warning; text-style: reverse; }
         & .transcript--code-keyword { color: $code-keyword; }
         & .transcript--code-string { color: $code-string; }
         & .transcript--code-number { color: $code-number; }
