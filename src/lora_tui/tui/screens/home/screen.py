@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -71,6 +72,17 @@ class HomeScreen(Stage):
     def _ingest(self, arguments: list[str] | None) -> None:
         if arguments is not None:
             self._command("Reading your agent's history", "ingest", arguments)
+
+    def action_mine(self) -> None:
+        """Ask for a repository, mine its history, and show what each filter left."""
+        from lora_tui.tui.screens.dialogs.ask import AskDialog
+
+        question = "The folder of a git repository. Its commits become examples; the repository is only read."
+        self.app.push_screen(AskDialog("Mine a git history", question), self._mine)
+
+    def _mine(self, folder: str | None) -> None:
+        if folder:
+            self._command("Mining a git history", "mine", ["mine", os.path.expanduser(folder)])
 
     def action_demo(self) -> None:
         """Run the whole loop on bundled sessions, in this workspace."""
