@@ -28,6 +28,11 @@ SOURCES = {
         "opencode: its databases and JSON folders.",
         "a database, a data folder or a storage folder",
     ),
+    "chat": Registered(
+        "lora_tui.sources.chat.source:Chat",
+        "Chat files: ShareGPT, messages, ChatML, Alpaca, prompt/completion, interaction logs; JSON, JSONL, Parquet.",
+        "a file, a folder of files, or a folder saved by `datasets`",
+    ),
 }
 
 

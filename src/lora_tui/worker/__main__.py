@@ -1,4 +1,7 @@
-"""`python -m lora_tui.worker job.toml` does a job; `python -m lora_tui.worker answer BASE [--adapter PATH]` answers."""
+"""`python -m lora_tui.worker job.toml` does a job.
+
+`… answer BASE [--adapter PATH]` answers chats, `… rows PATH` reads a table of chats; both over pipes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import socket
 import sys
 import traceback
 from pathlib import Path
+from typing import BinaryIO
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Audit, JobFile, TinyBase, Train, load_job
@@ -21,6 +25,8 @@ def main(arguments: list[str]) -> int:
     """Exit code 0 when the job ended as it should (also by request), 1 for a failure, 2 for bad input."""
     if arguments[:1] == ["answer"]:
         return _answer(arguments[1:])
+    if arguments[:1] == ["rows"]:
+        return _rows(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m lora_tui.worker")
     parser.add_argument("job", type=Path, help="job.toml in its run folder")
     path: Path = parser.parse_args(arguments).job
@@ -72,8 +78,7 @@ def _answer(arguments: list[str]) -> int:
     parser.add_argument("base", help="a folder or a Hugging Face id")
     parser.add_argument("--adapter", default="", help="a folder with a PEFT adapter")
     given = parser.parse_args(arguments)
-    wire = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # a library's print must not end up between the answers
+    wire = _wire(buffering=0)
     from lora_tui.worker.wire import say_failed
 
     try:
@@ -86,6 +91,30 @@ def _answer(arguments: list[str]) -> int:
         say_failed(wire, failed)
         return error.exit_code if isinstance(error, LoraTuiError) else 1
     return 0
+
+
+def _rows(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker rows")
+    parser.add_argument("path", type=Path, help="a Parquet file, or a folder that `datasets` saved")
+    path: Path = parser.parse_args(arguments).path
+    wire = _wire(buffering=1 << 16)
+    from lora_tui.worker.chat_rows import say_failed, serve
+
+    try:
+        serve(path, wire)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        say_failed(wire, failed.reason, failed.fix)
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    return 0
+
+
+def _wire(buffering: int) -> BinaryIO:
+    """The pipe to whoever asked. What a library prints goes to stderr: it must not end up between the lines."""
+    wire = os.fdopen(os.dup(1), "wb", buffering=buffering)
+    os.dup2(2, 1)
+    return wire
 
 
 def _failure(error: Exception) -> journal.Failed:

@@ -1,0 +1,1 @@
+"""Chat files: conversations as other tools write them, one row each."""
