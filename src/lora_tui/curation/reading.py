@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 
@@ -24,10 +25,14 @@ class Example(msgspec.Struct, frozen=True):
     verdict: Verdict
     messages: list[Message]
     findings: dict[str, int]  # redaction rule -> how often it applied
+    blocked: str = ""  # why it may not be exported at all
 
 
-def example(workspace: Workspace, identity: int) -> Example:
-    """One example with its messages. Raises BadInput when there is none."""
+def example(workspace: Workspace, identity: int, before: Sequence[Message] = ()) -> Example:
+    """One example with its messages. Raises BadInput when there is none.
+
+    before: raw messages to put in front, of earlier requests; a value has the same placeholder in all of them.
+    """
     connection = workspace.connection()
     record = connection.execute(
         f"SELECT {COLUMNS}, example.key, example.verdict, example.session_id, first_seq, last_seq, label.value "
@@ -38,13 +43,14 @@ def example(workspace: Workspace, identity: int) -> Example:
     if record is None:
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
     *fields, key, verdict, session, first, last, edited = record
-    safe = redacted(_messages(connection, session, first, last, edited))
+    safe = redacted([*before, *_messages(connection, session, first, last, edited)])
     return Example(
         row=as_row(fields),
         key=key,
         verdict=msgspec.json.decode(verdict, type=Verdict),
         messages=safe.messages,
         findings=safe.findings,
+        blocked=safe.blocked,
     )
 
 

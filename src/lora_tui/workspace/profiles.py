@@ -18,6 +18,10 @@ NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Rate = Annotated[float, Meta(gt=0.0)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # it names folders too
+Shape = Literal["agent", "plain"]
+Form = Literal["search-replace", "diff", "new-code"]
+ToolTarget = Literal["opencode-v1", "opencode-v2", "as-recorded"]
+Outcome = Literal["success", "unknown", "complained", "failed"]
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +36,19 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     target: NotNegative = 0
     min_confidence: Share = 0.0
+    outcomes: tuple[Outcome, ...] = ()  # empty: any
+    models: tuple[str, ...] = ()  # only answers that these wrote; empty: any
+    sources: tuple[str, ...] = ()  # empty: any
+    synthetic_share: Share = 0.5  # of a language's rows, at most
+    # How an example becomes a row. agent: the conversation with its tool calls, as the agent will have it again;
+    # plain: the request with the files, then the edit. Commits and synthetic examples are plain always.
+    shape: Shape = "agent"
+    form: Form = "search-replace"  # how a plain answer writes its edit
+    tool_target: ToolTarget = "opencode-v1"  # whose tool names an agent row speaks
+    cap: NotNegative = 2000  # characters kept of a tool's output; 0: all
+    context: NotNegative = 0  # characters of earlier requests of the session to show before this one
+    capture: Annotated[str, Meta(pattern=r"^[\w.@-]*$")] = ""  # the agent whose captured prompt and tools the rows carry
+    reasoning: bool = False  # keep what the model thought, for a base whose template shows it
 
 
 class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
