@@ -34,13 +34,13 @@ def rows(path: Path) -> Iterator[Row]:
         packed = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
         file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
+        last = Row("line", 0)
         try:
             head = _begin(file, path)
-            yield from _elements(file) if head == b"[" else _lines(file)
+            for last in _elements(file) if head == b"[" else _lines(file):
+                yield last
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(
-                f"the gzip file is damaged: {error}", where=str(path), fix="Make it again, or unpack what is left."
-            ) from error
+            yield Row(last.kind, last.number + 1, problem=f"the gzip file is damaged from here on: {error}")
 
 
 def _begin(file: BinaryIO, path: Path) -> bytes:
