@@ -47,7 +47,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool_target: ToolTarget = "opencode-v1"  # whose tool names an agent row speaks
     cap: NotNegative = 2000  # characters kept of a tool's output; 0: all
     context: NotNegative = 0  # characters of earlier requests of the session to show before this one
-    capture: Annotated[str, Meta(pattern=r"^[\w.@-]*$")] = ""  # the agent whose captured prompt and tools the rows carry
+    capture: Annotated[str, Meta(pattern=r"^[\w.@-]*$")] = ""  # whose captured prompt and tools the rows carry
     reasoning: bool = False  # keep what the model thought, for a base whose template shows it
 
 
