@@ -28,6 +28,11 @@ SOURCES = {
         "opencode: its databases and JSON folders.",
         "a database, a data folder or a storage folder",
     ),
+    "claude-code": Registered(
+        "lora_tui.sources.claude_code.source:ClaudeCode",
+        "Claude Code: session files below ~/.claude/projects, subagents included.",
+        "a session file, a project's folder or the projects folder",
+    ),
     "chat": Registered(
         "lora_tui.sources.chat.source:Chat",
         "Chat files: ShareGPT, messages, ChatML, Alpaca, prompt/completion, interaction logs; JSON, JSONL, Parquet.",
