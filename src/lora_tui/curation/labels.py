@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -71,6 +71,28 @@ def edit(workspace: Workspace, identity: int, messages: Sequence[Message], *, au
         raise BadInput("nothing was changed", where=f"example {identity}")
     decided = [("edit", msgspec.json.encode(list(messages)))]
     return _append(workspace, [identity], decided, author=author, reason=reason)
+
+
+def decide_each(
+    workspace: Workspace, decided: Iterable[tuple[int, str, bytes]], *, author: str, reason: str = ""
+) -> str:
+    """Record decisions that differ from example to example, as (id, action, value), so that one undo takes all back.
+
+    Returns their batch. Nothing is checked: ids, actions and values must be right.
+    """
+    batch = secrets.token_hex(8)
+    with workspace.transaction() as connection:
+        ids: set[int] = set()
+        for identity, action, value in decided:
+            ids.add(identity)
+            connection.execute(
+                "INSERT INTO label (example_id, example_key, action, value, author, at, reason, batch) "
+                "SELECT id, key, ?, ?, ?, ?, ?, ? FROM example WHERE id = ?",
+                (action, value or None, author, _now(), reason or None, batch, identity),
+            )
+        choose(connection, sorted(ids))
+        derive_chosen(connection)
+    return batch
 
 
 def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone | None:

@@ -8,27 +8,41 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lora_tui.workspace.errors import LoraTuiError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file, fsync, rename. Raises LoraTuiError with the reason."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Fill a temporary file that then replaces `path`; on any error `path` stays as it was. Raises LoraTuiError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _cannot(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
     except OSError as error:
+        raise _cannot(error, path) from error
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise LoraTuiError(
-            f"cannot write: {error.strerror}",
-            where=str(path),
-            fix="Free some space or choose another folder.",
-        ) from error
+
+
+def _cannot(error: OSError, path: Path) -> LoraTuiError:
+    return LoraTuiError(
+        f"cannot write: {error.strerror}", where=str(path), fix="Free some space or choose another folder."
+    )
 
 
 def write_text(path: Path, text: str) -> None:
