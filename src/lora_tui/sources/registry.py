@@ -33,6 +33,11 @@ SOURCES = {
         "Claude Code: session files below ~/.claude/projects, subagents included.",
         "a session file, a project's folder or the projects folder",
     ),
+    "codex": Registered(
+        "lora_tui.sources.codex.source:Codex",
+        "Codex CLI: rollout files below ~/.codex, compressed and archived ones too.",
+        "a rollout file, or a folder of them",
+    ),
     "chat": Registered(
         "lora_tui.sources.chat.source:Chat",
         "Chat files: ShareGPT, messages, ChatML, Alpaca, prompt/completion, interaction logs; JSON, JSONL, Parquet.",
