@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("app", "Open the app (what `lora-tui` alone does on a terminal)."),
     "ingest": ("ingest", "Read the sessions your coding agent recorded."),
     "capture": ("capture", "The system prompt and tools your agents really send."),
+    "mine": ("mine", "Take in the commits of git repositories that are worth learning from."),
     "sessions": ("sessions", "List and show recorded conversations."),
     "examples": ("examples", "List and show training candidates with their language evidence."),
     "label": ("label", "Accept, reject, skip, relabel; undo."),
