@@ -40,11 +40,20 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waits: bool = False
 
 
+class Writes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a command that writes a file looks; group `path` is the file."""
+
+    pattern: str
+    yes: tuple[tuple[str, str], ...]
+    no: tuple[str, ...]
+
+
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     version: int
     tool: dict[str, Tool]
+    writes: tuple[Writes, ...]
 
 
 class Known(NamedTuple):
