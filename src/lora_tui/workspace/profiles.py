@@ -35,6 +35,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     languages: tuple[str, ...] = ()
     target: NotNegative = 0
+    targets: dict[str, NotNegative] = {}  # per language, as in {ruby = 300, swift = 100}
     min_confidence: Share = 0.0
     outcomes: tuple[Outcome, ...] = ()  # empty: any
     models: tuple[str, ...] = ()  # only answers that these wrote; empty: any
@@ -47,7 +48,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool_target: ToolTarget = "opencode-v1"  # whose tool names an agent row speaks
     cap: NotNegative = 2000  # characters kept of a tool's output; 0: all
     context: NotNegative = 0  # characters of earlier requests of the session to show before this one
-    capture: Annotated[str, Meta(pattern=r"^[\w.@-]*$")] = ""  # whose captured prompt and tools the rows carry
+    capture: str = ""  # the opencode agent whose captured prompt and tools the rows carry
     reasoning: bool = False  # keep what the model thought, for a base whose template shows it
 
 
