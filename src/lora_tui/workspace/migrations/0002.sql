@@ -11,6 +11,11 @@ ALTER TABLE example ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';    -- derived fr
 ALTER TABLE example ADD COLUMN note TEXT;                  -- derived from labels: the latest note
 CREATE INDEX example_cluster ON example (cluster) WHERE cluster IS NOT NULL;
 
+-- Every condition of a filter is answered from one index: rows are wide, their verdicts are not read for it.
+DROP INDEX example_recent;
+CREATE INDEX example_recent ON example (created DESC, id DESC, session_id, language, human_language, confidence, decision,
+    flagged, edit, agent, model, characters, doc, outcome, opinion, secrets, cluster, tags) WHERE dropped IS NULL;
+
 -- Its shingles' MinHash, and of which content.
 CREATE TABLE example_signature (
     example_id INTEGER PRIMARY KEY REFERENCES example (id) ON DELETE CASCADE,
@@ -46,6 +51,7 @@ DROP TABLE kept_edit;
 CREATE INDEX label_example ON label (example_id, id);
 CREATE INDEX label_batch ON label (batch);
 CREATE INDEX label_author ON label (author, id);
+CREATE INDEX label_time ON label (author, at);
 CREATE TRIGGER label_is_append_only_update BEFORE UPDATE ON label
 BEGIN SELECT raise(ABORT, 'labels are append-only'); END;
 CREATE TRIGGER label_is_append_only_delete BEFORE DELETE ON label
@@ -70,6 +76,7 @@ CREATE TABLE queue_item (
     PRIMARY KEY (queue_id, position)
 ) WITHOUT ROWID;
 CREATE INDEX queue_item_batch ON queue_item (batch) WHERE batch IS NOT NULL;
+CREATE INDEX queue_item_example ON queue_item (example_id);
 
 -- Every example is looked at anew.
 UPDATE session SET curated = '';
