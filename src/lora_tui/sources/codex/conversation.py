@@ -21,13 +21,7 @@ MARKS = Marks(
     (
         *("stdin", "environment_context", "user_instructions", "INSTRUCTIONS", "turn_aborted", "skill"),
         *("user_shell_command", "subagent_notification", "model_switch", "collaboration_mode"),
-        *(
-            "permissions instructions",
-            "app-context",
-            "apps_instructions",
-            "skills_instructions",
-            "plugins_instructions",
-        ),
+        *("permissions instructions", "apps_instructions", "skills_instructions", "plugins_instructions"),
     )
 )
 
@@ -37,7 +31,8 @@ _BY_USER = "<user_shell_command>"
 _CALLS = ("function_call", "custom_tool_call", "local_shell_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
 _EXITS = re.compile(
-    r"(?:(?:Chunk ID|Wall time|Original token count|Total output lines): .*\n)*(?:Process exited with code|Exit code:) (-?\d+)"
+    r"(?:(?:Chunk ID|Wall time|Original token count|Total output lines): .*\n)*"
+    r"(?:Process exited with code|Exit code:) (-?\d+)"
 )
 _STOPPED = re.compile(r"aborted by user\b")
 _REFUSED = ("unsupported call:", "unsupported custom tool call:", "failed to parse function arguments")
@@ -64,6 +59,7 @@ class Conversation:
         self.model = ""  # 'provider/model' that answers now
         self._steps = Steps()
         self._exits: dict[str, int] = {}  # of calls whose output is still to come
+        self._asked = False
         self.lost = 0  # outputs of calls that are not in the file
 
     def system(self, text: str, native_id: str, created: int) -> Message:
@@ -101,9 +97,12 @@ class Conversation:
         return self._steps.close()
 
     def _other(self, item: Item, about: About) -> Iterator[Message]:
-        """The user's message, or one of the program's (`developer`), which counts as a system message."""
+        """The user's message, or one of the program's (`developer`): system prompt up to the first request."""
         if item.role == "user":
+            self._asked = self._asked or bool(own_words(item))
             message = _of_user(item, about)
+        elif self._asked:
+            message = user_message([Said(TextPart(part.text), False) for part in rows.parts(item.content)], about)
         else:
             text = "\n\n".join(part.text for part in rows.parts(item.content))
             message = Message(role="system", content=text, about=about)
@@ -127,10 +126,8 @@ class Conversation:
 
     def _output(self, item: Item, about: About) -> None:
         call_id = item.call_id or ""
-        output = item.output
-        success = None
-        if isinstance(output, OldOutput):
-            output, success = output.content, output.success
+        success = item.output.success if isinstance(item.output, OldOutput) else None
+        output = item.output.content if isinstance(item.output, OldOutput) else item.output
         told = rows.parts(output)
         text = "\n".join(part.text for part in told if part.text)
         exit_code = self._exits.pop(call_id, None)
@@ -147,7 +144,9 @@ class Conversation:
         )
         if not self._steps.result(message):
             self.lost += 1
-        pictures = [Said(ImagePart(ImageUrl(part.image_url)), False) for part in told if part.image_url]
+        pictures = [
+            Said(ImagePart(ImageUrl(part.image_url)), False) for part in told if isinstance(part.image_url, str)
+        ]
         self._steps.say(pictures, about)
 
 
@@ -171,7 +170,7 @@ def _said(item: Item) -> list[Said]:
     kinds = passed.content_item_kinds or []
     found = []
     for index, part in enumerate(rows.parts(item.content)):
-        if part.image_url:
+        if isinstance(part.image_url, str):
             found.append(Said(ImagePart(ImageUrl(part.image_url)), False))
         elif part.text:
             kind = kinds[index] if index < len(kinds) else ""

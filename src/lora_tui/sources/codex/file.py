@@ -119,9 +119,8 @@ class _Told:
             self.conversation.stopped()
         elif event.type == "exec_command_end" and event.call_id:
             self.conversation.ended(event.call_id, event.exit_code)
-        elif event.type == "item_completed" and event.item is not None and event.item.type in _COMMANDS:
-            if event.item.id and type(event.item.exit_code) is int:
-                self.conversation.ended(event.item.id, event.item.exit_code)
+        elif event.item is not None and event.item.id and event.item.type in _COMMANDS:
+            self.conversation.ended(event.item.id, event.item.exit_code)
 
 
 def _item(row: Row, text: bytes) -> Item | None:

@@ -48,7 +48,7 @@ class Content(msgspec.Struct, frozen=True):
 
     type: str = ""
     text: str = ""
-    image_url: str | None = None
+    image_url: Any = None
 
 
 class Passed(msgspec.Struct, frozen=True):
