@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Query, Tree
+    from tree_sitter import Language, Parser, Query, Tree
 
 # grammar -> (module, function that gives the language); `shell` is what the rest of lora-tui calls bash
 GRAMMARS = {
@@ -45,9 +45,14 @@ def _language(grammar: str) -> Language:
 
 def parse(grammar: str, code: bytes) -> Tree:
     """The syntax tree of UTF-8 code; wrong code gives one too, with ERROR nodes. Raises KeyError without a grammar."""
+    return parser(grammar).parse(code)
+
+
+def parser(grammar: str) -> Parser:
+    """A parser of its own, for who parses one version of a file after the other. Raises KeyError without a grammar."""
     from tree_sitter import Parser
 
-    return Parser(_language(grammar)).parse(code)
+    return Parser(_language(grammar))
 
 
 @cache

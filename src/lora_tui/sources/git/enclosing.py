@@ -5,42 +5,46 @@ A file is parsed anew only the first time: its other versions differ little, and
 
 from __future__ import annotations
 
-import importlib
 from collections import OrderedDict
 from functools import cache
 from typing import TYPE_CHECKING
 
+from lora_tui.sources.code.grammar import parser
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
 
-# language -> (module, the function that gives its grammar, the nodes that define something)
-_GRAMMARS = {
-    "bash": ("tree_sitter_bash", "language", ("function_definition",)),
-    "go": ("tree_sitter_go", "language", ("function_declaration", "method_declaration", "type_declaration")),
+# language -> the nodes that define something
+_DEFINES = {
+    "bash": ("function_definition",),
+    "go": ("function_declaration", "method_declaration", "type_declaration"),
     "javascript": (
-        "tree_sitter_javascript",
-        "language",
-        ("function_declaration", "generator_function_declaration", "method_definition", "class_declaration"),
+        "function_declaration",
+        "generator_function_declaration",
+        "method_definition",
+        "class_declaration",
     ),
-    "python": ("tree_sitter_python", "language", ("function_definition", "class_definition")),
-    "ruby": ("tree_sitter_ruby", "language", ("method", "singleton_method", "class", "module", "singleton_class")),
+    "python": ("function_definition", "class_definition"),
+    "ruby": ("method", "singleton_method", "class", "module", "singleton_class"),
     "rust": (
-        "tree_sitter_rust",
-        "language",
-        ("function_item", "struct_item", "enum_item", "trait_item", "impl_item", "mod_item", "macro_definition"),
+        "function_item",
+        "struct_item",
+        "enum_item",
+        "trait_item",
+        "impl_item",
+        "mod_item",
+        "macro_definition",
     ),
-    "swift": (
-        "tree_sitter_swift",
-        "language",
-        ("function_declaration", "init_declaration", "class_declaration", "protocol_declaration"),
-    ),
+    "swift": ("function_declaration", "init_declaration", "class_declaration", "protocol_declaration"),
     "typescript": (
-        "tree_sitter_typescript",
-        "language_typescript",
-        ("function_declaration", "method_definition", "class_declaration", "interface_declaration", "enum_declaration"),
+        "function_declaration",
+        "method_definition",
+        "class_declaration",
+        "interface_declaration",
+        "enum_declaration",
     ),
 }
-_TSX = ("tree_sitter_typescript", "language_tsx", _GRAMMARS["typescript"][2])
+_GRAMMAR = {"bash": "shell"}  # where the name is another one
 _AROUND = ("decorated_definition", "export_statement")  # belong to the definition inside them
 _BELONGS_ABOVE = (b"#", b"//", b"/*", b"*", b"@", b"--")  # comments and attributes directly above a definition
 _KEPT = 1_000_000  # bytes of source whose trees are kept; a tree takes about 15 times as much
@@ -80,7 +84,9 @@ class Trees:
             node = node.parent
         if best is None:
             return None
-        start, end = best.start_point.row, best.end_point.row + (1 if best.end_point.column else 0)
+        start, _ = _point(data, best.start_byte)  # not the node's own points: see sources/code/lines.py
+        end, column = _point(data, best.end_byte)
+        end += 1 if column else 0
         while start > 0 and lines.text(start - 1).lstrip().startswith(_BELONGS_ABOVE):
             start -= 1
         return min(start, first), max(end, last)
@@ -132,20 +138,17 @@ class _Lines:
 
 def _grammar(path: str, language: str) -> tuple[str, bool]:
     key = "tsx" if path.endswith(".tsx") else language
-    return key, key == "tsx" or key in _GRAMMARS
+    return key, key == "tsx" or key in _DEFINES
 
 
 @cache
 def _parser(key: str) -> Parser:
-    from tree_sitter import Language, Parser
-
-    module, function, _ = _TSX if key == "tsx" else _GRAMMARS[key]
-    return Parser(Language(getattr(importlib.import_module(module), function)()))
+    return parser(_GRAMMAR.get(key, key))
 
 
 @cache
 def _definitions(key: str) -> frozenset[str]:
-    return frozenset((_TSX if key == "tsx" else _GRAMMARS[key])[2])
+    return frozenset(_DEFINES["typescript" if key == "tsx" else key])
 
 
 def _edited(known: tuple[bytes, Tree], data: bytes) -> Tree:
