@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 import msgspec
 
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
-from lora_tui.curation import examples, labels, reading
+from lora_tui.curation import examples, exchange, labels, reading
 from lora_tui.curation.examples import Decision, Filter, Order
 from lora_tui.sources.model import Message, as_sent, text_of
+from lora_tui.workspace import atomic
+from lora_tui.workspace.config import load_config
+from lora_tui.workspace.errors import BadInput
 
 
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,6 +124,78 @@ def show(cli: Cli, id: int) -> None:
         },
         text,
     )
+
+
+@group.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@filter_options
+@click.option("--order", type=click.Choice(get_args(Order)), default="recent")
+@json_option
+@pass_cli
+def export(cli: Cli, /, file: str, order: Order, **conditions: Any) -> None:
+    """Write the examples that pass the filter to FILE, one JSON document a line; '-' is standard output.
+
+    Messages are as `show` has them: edited where you edited them, with placeholders for secrets.
+    """
+    if file == "-" and cli.json:
+        raise BadInput("--json and '-' exclude each other", fix="The rows are JSON already.")
+    found = examples.ids(cli.workspace, msgspec.convert(conditions, Filter), order)
+    counts = {"examples": 0, "kept back": 0}
+    with nullcontext(sys.stdout.buffer) if file == "-" else atomic.writing(Path(file).absolute()) as out:
+        with cli.progress("writing examples") as advance:
+            for number, row in enumerate(exchange.exported(cli.workspace, found)):
+                advance(number, len(found))
+                counts["kept back" if row is None else "examples"] += 1
+                if row is not None:
+                    out.write(msgspec.json.encode(row) + b"\n")
+        out.flush()
+    kept_back = f"; {counts['kept back']} kept back: they hold a private key" if counts["kept back"] else ""
+    said = f"{counts['examples']:,} examples written to {file}{kept_back}"
+    if file == "-":
+        cli.say(said)
+    else:
+        cli.emit({"file": file, "examples": counts["examples"], "kept_back": counts["kept back"]}, said)
+
+
+@group.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only count what would change.")
+@click.option("--by", "author", default="", help="Whose decisions they become; else config.toml's author, else yours.")
+@json_option
+@pass_cli
+def import_(cli: Cli, file: Path, dry_run: bool, author: str) -> None:
+    """Take back a FILE that `examples export` wrote: what differs becomes edits and labels, one undo takes all back.
+
+    An example that is not here comes in as a chat session.
+    """
+    from lora_tui.curation.language_rules import rules
+    from lora_tui.curation.taking_in import take_in
+
+    if not file.is_file():
+        raise BadInput("there is no such file", where=str(file))
+    config = load_config(cli.workspace)
+    done = take_in(
+        cli.workspace,
+        file,
+        author=author or config.labeller,
+        languages={*rules().table.language, *config.languages},
+        dry_run=dry_run,
+    )
+
+    def text() -> str:
+        labelled = ", ".join(f"{number} {action}" for action, number in done.changed.items()) or "none"
+        lines = [
+            f"{'would read' if dry_run else 'read'} {done.rows} rows: {done.unchanged} unchanged, "
+            f"{done.sessions} new sessions; labels: {labelled}"
+        ]
+        lines += [f"  row {wrong.number}: {wrong.reason}" for wrong in done.wrong[:20]]
+        lines += [f"  … and {len(done.wrong) - 20} more (--json lists them all)"] if len(done.wrong) > 20 else []
+        lines += ["one `lora-tui label --undo` takes the labels back"] if done.batch else []
+        return "\n".join(lines)
+
+    cli.emit({"dry_run": dry_run, **msgspec.to_builtins(done)}, text)
+    if done.wrong:
+        raise click.exceptions.Exit(BadInput.exit_code)
 
 
 def _spoken(message: Message) -> str:
