@@ -78,6 +78,7 @@ class About(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     cleared: bool = False  # output removed from the model's context by pruning; the original stays in the source
     child: str = ""  # native id of the session a `task` call started
     diffs: tuple[str, ...] = ()  # files the turn changed, when the source says so
+    commit: str = ""  # hash of the commit that was made of this answer, when the source says so
     weight: int | None = None  # a person's word on whether it is learned from (0 or 1); None: by rule
     context: bool = False  # of an earlier request, shown for context: never learned from
 

@@ -38,6 +38,11 @@ SOURCES = {
         "Codex CLI: rollout files below ~/.codex, compressed and archived ones too.",
         "a rollout file, or a folder of them",
     ),
+    "aider": Registered(
+        "lora_tui.sources.aider.source:Aider",
+        "Aider: the chat histories in your repositories (up to four levels below your home).",
+        "a history file (.aider.chat.history.md), or a folder in which to look for them",
+    ),
     "chat": Registered(
         "lora_tui.sources.chat.source:Chat",
         "Chat files: ShareGPT, messages, ChatML, Alpaca, prompt/completion, interaction logs; JSON, JSONL, Parquet.",

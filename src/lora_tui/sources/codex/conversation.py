@@ -144,10 +144,8 @@ class Conversation:
         )
         if not self._steps.result(message):
             self.lost += 1
-        pictures = [
-            Said(ImagePart(ImageUrl(part.image_url)), False) for part in told if isinstance(part.image_url, str)
-        ]
-        self._steps.say(pictures, about)
+        pictures = [part.image_url for part in told if isinstance(part.image_url, str)]
+        self._steps.say([Said(ImagePart(ImageUrl(url)), False) for url in pictures], about)
 
 
 def own_words(item: Item) -> str:

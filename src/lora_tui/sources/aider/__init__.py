@@ -1,0 +1,1 @@
+"""Aider's history: one markdown file per repository, all its chats below each other (read as written by 0.86)."""
