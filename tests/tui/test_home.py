@@ -53,9 +53,9 @@ async def test_an_empty_workspace_says_how_to_begin(
     app = open_app("home", Workspace(tmp_path_factory.mktemp("empty")))
     async with app.run_test(size=(80, 24)) as pilot:
         text = await shown(app, "This workspace is empty.")
-        assert "opencode keeps on this machine" in text
+        assert "your agents keep on this machine" in text
         await pilot.press("i")
-        await shown(app, "opencode has no sessions on this machine.")
+        await shown(app, "opencode has no sessions on this machine")
         await pilot.press("escape")
         await pilot.press("d")
         await shown(app, "trains a tiny model")

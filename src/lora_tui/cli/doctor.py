@@ -21,8 +21,11 @@ _LOW_DISK = 5 * 1024**3
 @json_option
 @pass_cli
 def command(cli: Cli) -> None:
-    """Check this machine: Python, SQLite, engine, GPUs, memory, disk, workspace; exit code 1 when one is missing."""
-    checks = [_python(), _sqlite(), _engine(), *_machine(cli), _workspace(cli)]
+    """Check this machine: Python, SQLite, engine, GPUs, memory, disk, workspace, agents' histories.
+
+    Exit code 1 when something that is needed is missing.
+    """
+    checks = [_python(), _sqlite(), _engine(), *_machine(cli), _workspace(cli), *_histories()]
     cli.emit(checks, lambda: _text(checks))
     if any(item["state"] == "missing" for item in checks):
         raise click.exceptions.Exit(1)
@@ -97,3 +100,20 @@ def _workspace(cli: Cli) -> dict[str, Any]:
     except LoraTuiError as error:
         return _check("missing", "workspace", error.what, error.fix)
     return _check("ok", "workspace", cli.workspace.root)
+
+
+def _histories() -> list[dict[str, Any]]:
+    """What `lora-tui ingest --all` would read; a machine without any is no fault."""
+    from lora_tui.sources.discover import discover
+
+    found = discover()
+    if not found.found:
+        return [_check("note", "histories", "none found", "give their paths: lora-tui ingest --path PATH")]
+    return [
+        _check(
+            "ok",
+            f"{place.source} history",
+            f"{place.where}" + ("" if place.sessions is None else f", sessions: {place.sessions:,}"),
+        )
+        for place in found.found
+    ]

@@ -1,44 +1,171 @@
-"""`lora-tui ingest`: take in what a coding agent recorded."""
+"""`lora-tui ingest`: take in what your coding agents recorded. One command per source, made from the sources' table."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from lora_tui.cli.output import Cli, json_option, pass_cli
-from lora_tui.curation.refresh import Refreshed, refresh
-from lora_tui.sources.ingest import IngestReport, ingest
-from lora_tui.workspace.errors import BadInput
+from lora_tui.cli.output import Cli, json_option, pass_cli, table
+from lora_tui.sources.registry import SOURCES
+from lora_tui.workspace.errors import BadInput, SourceError
+
+if TYPE_CHECKING:
+    from lora_tui.curation.refresh import Refreshed
+    from lora_tui.sources.discover import Discovery
+    from lora_tui.sources.ingest import Failure, IngestReport
 
 _QUARANTINE_SHOWN = 20
 
 
-@click.group("ingest")
-def group() -> None:
-    """Read the sessions your coding agent recorded. Your agent's files are only read, never changed."""
+class Sources(click.Group):
+    """The sources' table as commands; no source is imported to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every source, in the order of the table."""
+        return list(SOURCES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of one source."""
+        return _command(cmd_name) if cmd_name in SOURCES else None
 
 
-@group.command("opencode")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.group("ingest", cls=Sources, invoke_without_command=True)
+@click.option("--all", "everything", is_flag=True, help="Read every history found on this machine.")
+@click.option("--dry-run", is_flag=True, help="With --all: only show what would be read.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Read PATH with the source that knows it. May be repeated.",
+)
 @json_option
-@pass_cli
-def opencode(cli: Cli, paths: tuple[Path, ...]) -> None:
-    """Read opencode's sessions from its data folder, or from each PATH: a database, a data or a storage folder.
+@click.pass_context
+def group(context: click.Context, everything: bool, dry_run: bool, yes: bool, paths: tuple[Path, ...]) -> None:
+    """Read the sessions your coding agent recorded. Your agent's files are only read, never changed."""
+    if context.invoked_subcommand is not None:
+        if everything or dry_run or yes or paths:
+            raise BadInput(
+                "--all, --path, --dry-run and --yes are for all sources",
+                fix=f"Leave them out, or leave out {context.invoked_subcommand!r}.",
+            )
+        return
+    cli = context.ensure_object(Cli)
+    if paths and not everything:
+        _read(cli, _by_source(paths))
+    elif everything and not paths:
+        _everything(cli, dry_run, yes)
+    elif everything:
+        raise BadInput("--all and --path exclude each other", fix="Give one of them.")
+    else:
+        click.echo(context.get_help())
+        context.exit(BadInput.exit_code)
 
-    Running it again reads only what is new or changed.
-    """
-    with cli.progress("reading sessions") as advance:
-        report = ingest(cli.workspace, "opencode", paths, advance)
-    with cli.progress("finding examples") as advance:
-        examples = refresh(cli.workspace, advance)
-    cli.emit(_as_data(report, examples), lambda: _as_text(report, examples))
-    if report.failures:
+
+def _command(name: str) -> click.Command:
+    known = SOURCES[name]
+
+    @click.command(
+        name,
+        short_help=known.line,
+        help=f"Read {known.line}\n\n"
+        f"From where it keeps them, or from each PATH: {known.paths or 'a file or a folder'}.\n\n"
+        "Running it again reads only what is new or changed.",
+    )
+    @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+    @json_option
+    @pass_cli
+    def read(cli: Cli, paths: tuple[Path, ...]) -> None:
+        from lora_tui.sources.ingest import ingest
+
+        with cli.progress("reading sessions") as advance:
+            report = ingest(cli.workspace, name, paths, advance)
+        examples = _refreshed(cli)
+        cli.emit(
+            {**_as_data(report), "examples": _plain(examples)},
+            lambda: "\n".join([_as_text([report]), _examples_text(examples), _problems_text([report], [])]).rstrip(),
+        )
+        if report.failures:
+            raise click.exceptions.Exit(BadInput.exit_code)
+
+    return read
+
+
+def _everything(cli: Cli, dry_run: bool, yes: bool) -> None:
+    """Say what would be read; then, unless somebody says no, read it."""
+    from lora_tui.sources.discover import discover
+
+    found = discover()
+    if dry_run or not found.found:
+        cli.emit(_plain(found), lambda: _found_text(found))
+        return
+    cli.say(_found_text(found))
+    on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if on_terminal and not yes and not click.confirm("Read them now?", default=True, err=True):
+        raise click.exceptions.Exit(0)
+    _read(cli, [(name, ()) for name in found.names])
+
+
+def _by_source(paths: Sequence[Path]) -> list[tuple[str, tuple[Path, ...]]]:
+    """Which source reads which paths. Raises BadInput for a path that none can read."""
+    from lora_tui.sources.discover import source_of
+
+    chosen: dict[str, tuple[Path, ...]] = {}
+    for path in paths:
+        name = source_of(path)
+        chosen[name] = (*chosen.get(name, ()), path)
+    return list(chosen.items())
+
+
+def _read(cli: Cli, wanted: Sequence[tuple[str, tuple[Path, ...]]]) -> None:
+    """Read several sources; one that cannot be read does not stop the others. Exit code 2 when there was one."""
+    from lora_tui.sources.ingest import Failure, ingest
+
+    reports: list[IngestReport] = []
+    failures: list[Failure] = []
+    for name, paths in wanted:
+        try:
+            with cli.progress(f"reading {name}") as advance:
+                reports.append(ingest(cli.workspace, name, paths, advance))
+        except SourceError as error:
+            failures.append(Failure(error.where or name, error.what, error.fix))
+    examples = _refreshed(cli)
+    data = {
+        "sources": [_as_data(report) for report in reports],
+        "failures": _plain(failures),
+        "examples": _plain(examples),
+    }
+    cli.emit(
+        data,
+        lambda: "\n".join([_as_text(reports), _examples_text(examples), _problems_text(reports, failures)]).rstrip(),
+    )
+    if failures or any(report.failures for report in reports):
         raise click.exceptions.Exit(BadInput.exit_code)
 
 
-def _as_data(report: IngestReport, examples: Refreshed) -> dict[str, object]:
+def _refreshed(cli: Cli) -> Refreshed:
+    from lora_tui.curation.refresh import refresh
+
+    with cli.progress("finding examples") as advance:
+        return refresh(cli.workspace, advance)
+
+
+def _plain(data: object) -> object:
+    import msgspec
+
+    plain: object = msgspec.to_builtins(data)
+    return plain
+
+
+def _as_data(report: IngestReport) -> dict[str, object]:
+    import msgspec
+
     return {
         "source": report.source,
         "sessions": report.sessions,
@@ -46,32 +173,61 @@ def _as_data(report: IngestReport, examples: Refreshed) -> dict[str, object]:
         "changed": report.changed,
         "unchanged": report.unchanged,
         "messages": report.messages,
-        "quarantined": msgspec.to_builtins(report.quarantined),
+        "quarantined": _plain(report.quarantined),
         "stores": [{**msgspec.to_builtins(store), "quarantined": len(store.quarantined)} for store in report.stores],
-        "failures": msgspec.to_builtins(report.failures),
-        "examples": msgspec.to_builtins(examples),
+        "failures": _plain(report.failures),
     }
 
 
-def _as_text(report: IngestReport, examples: Refreshed) -> str:
-    lines = [
-        f"{store.where} ({' + '.join(store.generations) or 'no sessions'}): {store.sessions} sessions"
-        for store in report.stores
+def _found_text(found: Discovery) -> str:
+    rows = [
+        (place.source, "?" if place.sessions is None else f"{place.sessions:,}", _megabytes(place.size), place.where)
+        for place in found.found
     ]
-    lines.append(
-        f"{report.sessions} sessions: {report.new} new, {report.changed} changed, {report.unchanged} unchanged"
-        f"{' (not read again)' if report.unchanged else ''}; {report.messages} messages written"
-    )
+    lines = ["Found on this machine (opened read-only):", table(rows, ("source", "sessions", "size", "where"))]
+    if not rows:
+        lines = ["No agent's history was found on this machine."]
+    lines += [f"not found: {one.source}: {one.what}" for one in found.missing]
+    return "\n".join(lines)
+
+
+def _many(sessions: int) -> str:
+    return f"{sessions:,} session{'' if sessions == 1 else 's'}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
+def _as_text(reports: Sequence[IngestReport]) -> str:
+    lines: list[str] = []
+    for report in reports:
+        lines += [
+            f"{store.where} ({' + '.join(store.generations) or 'no sessions'}): {_many(store.sessions)}"
+            for store in report.stores
+        ]
+        lines.append(
+            f"{report.source}: {_many(report.sessions)}: {report.new} new, {report.changed} changed, "
+            f"{report.unchanged} unchanged{' (not read again)' if report.unchanged else ''}; "
+            f"{report.messages} messages written"
+        )
+    return "\n".join(lines)
+
+
+def _examples_text(examples: Refreshed) -> str:
     dropped = ", ".join(f"{number} {reason}" for reason, number in sorted(examples.dropped.items()))
-    lines.append(f"{examples.examples} examples new or changed")
-    if dropped:
-        lines.append(f"no examples: {dropped}")
-    rows = report.quarantined
+    made = f"{examples.examples} examples new or changed"
+    return f"{made}\nno examples: {dropped}" if dropped else made
+
+
+def _problems_text(reports: Sequence[IngestReport], failures: Sequence[Failure]) -> str:
+    lines: list[str] = []
+    rows = [row for report in reports for row in report.quarantined]
     if rows:
         lines.append(f"{len(rows)} rows could not be understood and were left out:")
-        lines += [f"  {row.kind} {row.native_id}: {row.reason}" for row in rows[:_QUARANTINE_SHOWN]]
+        lines += [f"  {row.kind} {row.native_id}: {row.reason} ({row.where})" for row in rows[:_QUARANTINE_SHOWN]]
         if len(rows) > _QUARANTINE_SHOWN:
             lines.append(f"  … and {len(rows) - _QUARANTINE_SHOWN} more (--json lists them all)")
-    for failure in report.failures:
+    for failure in [*(failure for report in reports for failure in report.failures), *failures]:
         lines += [f"not read: {failure.what} ({failure.where})", f"  {failure.fix}"]
     return "\n".join(lines)

@@ -35,7 +35,7 @@ def list_(cli: Cli, source: str, text: str, limit: int) -> None:
         body = table(
             [(row.native_id, row.messages, row.agent, row.model, ago(row.created), row.title[:60]) for row in rows],
             ("id", "messages", "agent", "model", "age", "title"),
-            empty="no session passes" if total else "no sessions yet: lora-tui ingest opencode",
+            empty="no session passes" if total else "no sessions yet: lora-tui ingest --all",
         )
         return f"{body}\n{len(rows)} of {total} sessions" if rows else body
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ READER = 1  # raised when the same file would be read differently
 
 _SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIX = "Give a session file, or Claude Code's projects folder (~/.claude/projects)."
-_PEEK = 50  # lines
+_PEEK = 50  # lines of a file, files of a folder
 
 
 class ClaudeCode:
@@ -50,8 +51,7 @@ class ClaudeCode:
 def _store(path: Path) -> Store:
     if path.is_dir():
         folder = path / "projects" if (path / "projects").is_dir() else path
-        found = next(_sessions_below(folder), None)
-        if found is None or not _is_session(found):
+        if not any(map(_is_session, islice(_sessions_below(folder), _PEEK))):
             raise SourceError("there are no Claude Code sessions in this folder", where=str(path), fix=_FIX)
         return Projects(folder)
     if not path.is_file():

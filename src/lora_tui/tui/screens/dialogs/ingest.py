@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
@@ -14,7 +14,9 @@ from textual.widgets import Input, Static
 
 from lora_tui.tui.safe_text import plain
 from lora_tui.tui.screens.dialogs.dialog import Dialog
-from lora_tui.workspace.errors import LoraTuiError
+
+if TYPE_CHECKING:
+    from lora_tui.sources.discover import Place
 
 
 class IngestDialog(Dialog[list[str]]):
@@ -37,7 +39,7 @@ class IngestDialog(Dialog[list[str]]):
 
     def compose(self) -> ComposeResult:
         """The files found, and room for another path."""
-        path = Input(placeholder="or another database or folder", compact=True)
+        path = Input(placeholder="or another database, file or folder", compact=True)
         path.cursor_blink = False
         with Vertical(classes="dialog") as box:
             yield Static("Looking …", id="found", markup=False)
@@ -52,15 +54,15 @@ class IngestDialog(Dialog[list[str]]):
 
     @work(thread=True, exit_on_error=False)
     def _look(self) -> None:
-        from lora_tui.sources.registry import source
+        from lora_tui.sources.discover import discover
 
-        try:
-            stores = source("opencode").stores(())
-        except LoraTuiError as error:
-            self.post_message(self.Found([f"{error.what}.", error.where], False))
+        found = discover()
+        if not found.found:
+            lines = ["No history was found on this machine:", "", *(f"  {one.what}" for one in found.missing)]
+            self.post_message(self.Found(lines, False))
             return
-        lines = ["opencode's sessions on this machine, opened read-only:", ""]
-        lines += [f"  {store.where}{_size(Path(store.where))}" for store in stores]
+        lines = ["Sessions on this machine, opened read-only:", ""]
+        lines += [_line(place) for place in found.found]
         self.post_message(self.Found(lines, True))
 
     def on_ingest_dialog_found(self, message: Found) -> None:
@@ -74,13 +76,12 @@ class IngestDialog(Dialog[list[str]]):
         """Read what was found, or the path that was typed."""
         typed = message.value.strip()
         if typed:
-            self.dismiss(["ingest", "opencode", os.path.expanduser(typed)])
+            self.dismiss(["ingest", "--path", os.path.expanduser(typed)])
         elif self._any_found:
-            self.dismiss(["ingest", "opencode"])
+            self.dismiss(["ingest", "--all", "--yes"])
 
 
-def _size(path: Path) -> str:
-    try:
-        return f"  {path.stat().st_size / 1e6:,.1f} MB" if path.is_file() else ""
-    except OSError:
-        return ""
+def _line(place: Place) -> str:
+    sessions = "" if place.sessions is None else f"{place.sessions:,} sessions, "
+    size = f"{place.size / 1e6:,.1f} MB" if place.size else ""
+    return f"  {place.source:<12}{place.where}  {sessions}{size}"

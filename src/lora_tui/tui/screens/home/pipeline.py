@@ -64,7 +64,7 @@ class Pipeline(Widget):
         found = [
             self._line("Begin", Content("This workspace is empty."), "next"),
             Content(""),
-            self._line("i", Content("Read the history that opencode keeps on this machine.")),
+            self._line("i", Content("Read the history your agents keep on this machine.")),
             self._line("", self._tone("Shows which files it would read before it reads them.", "muted")),
             self._line("", self._tone("They are opened read-only and stay as they are.", "muted")),
             Content(""),
