@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from lora_tui.curation import decisions
+from lora_tui.curation.clusters import recluster
 from lora_tui.curation.language_rules import rules
 from lora_tui.curation.redact import VERSION as REDACTION
 from lora_tui.curation.segment import VERSION as SEGMENTS
@@ -54,6 +55,7 @@ def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = 
                         examples += 1
         if progress is not None:
             progress(min(start + _SESSIONS_PER_TRANSACTION, len(due)), len(due))
+    recluster(workspace)
     return Refreshed(sessions=len(due), examples=examples, dropped=dropped)
 
 
