@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 import msgspec
 
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
-from lora_tui.dataset.model import SPLITS, Dataset
+from lora_tui.dataset.model import SPLITS, Dataset, Manifest
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles import load_profile
+from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, load_profile
+
+_REASONS = 12  # shown; `dataset rejected` lists the others
 
 
 @click.group("dataset")
@@ -19,21 +23,33 @@ def group() -> None:
 
 @group.command("build")
 @click.argument("name")
+@click.option("--profile", metavar="P", help="Select and shape as this profile's [data] says; options go before it.")
 @click.option("--language", "languages", multiple=True, metavar="L", help="Only this language (repeatable).")
-@click.option("--profile", metavar="P", help="Select as this profile says.")
+@click.option(
+    "--outcome", "outcomes", multiple=True, metavar="O", help="Only these: success,unknown,complained,failed."
+)
+@click.option("--model", "models", multiple=True, metavar="M", help="Only answers of this model (repeatable).")
+@click.option("--source", "sources", multiple=True, metavar="S", help="Only this source (repeatable).")
+@click.option("--synthetic-share", type=click.FloatRange(0, 1), help="Of a language's rows, at most. [0.5]")
+@click.option("--shape", type=click.Choice(get_args(Shape)), help="Conversations with tool calls, or edits. [agent]")
+@click.option("--form", type=click.Choice(get_args(Form)), help="How a plain answer writes its edit. [search-replace]")
+@click.option("--target", "tool_target", type=click.Choice(get_args(ToolTarget)), help="Tool names. [opencode-v1]")
+@click.option("--cap", type=click.IntRange(0), help="Characters kept of a tool's output; 0: all. [2000]")
+@click.option("--context", type=click.IntRange(0), help="Characters of the session's earlier requests. [0]")
+@click.option("--capture", metavar="AGENT", help="Rows carry this agent's captured prompt and tools.")
+@click.option("--reasoning/--no-reasoning", default=None, help="Keep what the model thought. [no]")
 @click.option("--split", default="80/10/10", show_default=True, help="Train, validation and test in percent.")
 @click.option("--seed", default=42, show_default=True)
 @json_option
 @pass_cli
-def build(cli: Cli, name: str, languages: tuple[str, ...], profile: str | None, split: str, seed: int) -> None:
+def build(cli: Cli, /, name: str, profile: str | None, split: str, seed: int, **given: object) -> None:
     """Make the next version of the dataset NAME."""
     recipe = load_profile(cli.workspace, profile) if profile else None
     with cli.progress("examples") as progress:
         built = versions.build(
             cli.workspace,
             name,
-            languages=languages or (recipe.data.languages if recipe else ()),
-            min_confidence=recipe.data.min_confidence if recipe else 0.0,
+            _recipe(recipe.data if recipe else Data(), given),
             shares=_shares(split),
             seed=seed,
             profile=recipe.name if recipe else "",
@@ -78,6 +94,38 @@ def show(cli: Cli, name: str) -> None:
     cli.emit({**_data(found), "damaged": damaged}, lambda: _text(found) + warning)
 
 
+@group.command("rejected")
+@click.argument("name")
+@click.option("--reason", metavar="TEXT", default="", help="Only where the reason holds this text.")
+@json_option
+@pass_cli
+def rejected(cli: Cli, name: str, reason: str) -> None:
+    """List what one version (NAME or NAME@N) left out, and why."""
+    found = [item for item in versions.rejected(versions.find(cli.workspace, name)) if reason in item.reason]
+    cli.emit(
+        found,
+        lambda: table(
+            [(item.example, item.reason, item.request[:60]) for item in found],
+            ("example", "reason", "request"),
+            empty="nothing was left out" + (f" for {reason!r}" if reason else ""),
+        ),
+    )
+
+
+def _recipe(data: Data, given: dict[str, object]) -> Data:
+    """The profile's recipe with what was given on the command line. Raises BadInput."""
+    changes: dict[str, object] = {}
+    for key, value in given.items():
+        if isinstance(value, tuple):
+            value = tuple(part.strip() for one in value for part in str(one).split(",") if part.strip())
+        if value is not None and value != ():
+            changes[key] = value
+    unknown = set(map(str, changes.get("outcomes", ()))) - set(get_args(Outcome))  # type: ignore[call-overload]
+    if unknown:
+        raise BadInput(f"there is no outcome {min(unknown)!r}", fix=f"Known: {', '.join(get_args(Outcome))}.")
+    return msgspec.structs.replace(data, **changes)
+
+
 def _shares(text: str) -> tuple[int, int, int]:
     try:
         train, validation, test = (int(part) for part in text.split("/"))
@@ -95,16 +143,40 @@ def _text(dataset: Dataset) -> str:
     manifest = dataset.manifest
     lines = [
         f"{dataset.label}: " + ", ".join(f"{manifest.rows[name]} {name}" for name in SPLITS),
+        f"  rows       {_counted(manifest.by_shape)}; {_shaped(manifest)}",
         f"  languages  {_counted(manifest.by_language)}",
         f"  sources    {_counted(manifest.by_source)}",
+        f"  origins    {_counted(manifest.by_origin)}",
+        f"  licences   {_counted(manifest.by_licence)}",
         f"  written by {_counted(manifest.by_model)}",
-        f"  left out   {_counted(manifest.left_out) or 'nothing'}",
+        f"  redacted   {_counted(manifest.findings) or 'nothing'}",
+        f"  left out   {sum(manifest.left_out.values()) or 'nothing'}",
+        *(f"    {number:>5}  {reason}" for reason, number in _by_number(manifest.left_out)),
         f"  split      {manifest.split_rule}; seed {manifest.seed}",
         f"  folder     {dataset.folder}",
     ]
+    if terms := [model for model in manifest.by_model if model != "unknown"]:
+        lines.append(
+            f"  Some providers do not allow training on what their models wrote: check the terms of {', '.join(terms)}."
+        )
     if not manifest.rows["validation"]:
         lines.append("  too few sessions for a validation split: the run will have no eval loss")
     return "\n".join(lines)
+
+
+def _shaped(manifest: Manifest) -> str:
+    """How the examples became rows, in words."""
+    agent = [f"tools of {manifest.tool_target}"]
+    agent += [f"outputs up to {manifest.cap} characters"] if manifest.cap else []
+    agent += [f"{manifest.context} characters of context"] if manifest.context else []
+    agent += [f"prompt and tools of {manifest.capture}"] if manifest.capture else []
+    told = [", ".join(agent)] if manifest.by_shape.get("agent") else []
+    told += [f"edits as {manifest.form}"] if manifest.by_shape.get("plain") and manifest.form else []
+    return "; ".join(told)
+
+
+def _by_number(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from lora_tui.sources.model import ToolCall
+
+Origin = Literal["session", "commit", "synthetic"]
+
+TOOLS_FILE = "tools.json"  # toolset -> OpenAI's `tools` array; they are long, and the same for every row
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,6 +37,10 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     session: str  # native id
     model: str = ""  # which model wrote the answers
     example: int = 0  # id in the workspace it was built in
+    shape: str = "agent"  # or 'plain'
+    origin: Origin = "session"
+    licence: str = ""  # SPDX id of the code, where known
+    toolset: str = ""  # the tools it had: a key of tools.json beside the splits
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -61,6 +70,23 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: dict[str, int]  # reason -> examples; rejected.jsonl lists them
     files: dict[str, str]  # file -> SHA-256
     profile: str = ""
+    shape: str = "agent"
+    form: str = ""  # of the plain rows' edits
+    tool_target: str = "as-recorded"  # whose tool names the agent rows speak
+    cap: int = 0  # characters kept of a tool's output; 0: all
+    context: int = 0
+    capture: str = ""
+    capture_hash: str = ""
+    reasoning: bool = True
+    outcomes: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()  # that the selection asked for; by_model says whose answers it has
+    sources: tuple[str, ...] = ()
+    synthetic_share: float = 1.0
+    by_shape: dict[str, int] = {}
+    by_origin: dict[str, int] = {}
+    by_licence: dict[str, int] = {}
+    findings: dict[str, int] = {}  # redaction rule -> how often it applied in the rows
+    tables: dict[str, str] = {}  # versions of the rules it was made with
 
 
 class Dataset(msgspec.Struct, frozen=True):

@@ -3,80 +3,129 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 
 import msgspec
 
 from lora_tui.curation import examples, reading
 from lora_tui.curation.examples import ExampleRow, Filter
 from lora_tui.curation.reading import Example
-from lora_tui.dataset.model import Rejected, Row, RowMessage
-from lora_tui.sources.model import Message, text_of
+from lora_tui.curation.redact import redact_text
+from lora_tui.dataset.agent import agent
+from lora_tui.dataset.interim import context, weights
+from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
+from lora_tui.dataset.plain import plain
+from lora_tui.dataset.replay import NotReplayable
+from lora_tui.dataset.steps import NoCounterpart
+from lora_tui.sources.model import Message
+from lora_tui.sources.opencode.capture import Capture, system_for
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Data
 
 _PAGE = 200
+_ORIGINS: dict[str, Origin] = {"git": "commit", "augment": "synthetic"}  # by source
+_PLACEHOLDER = re.compile(r"<(?:SECRET|PII):([^:<>]+):\d+>")
+_EARLIER = 200_000  # characters of the session that are looked through for what its files were like
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A row with what the split needs to know."""
+    """A row with what the choice between rows needs to know."""
 
     row: Row
+    request: str
     created: int
+    cluster: int  # of near-duplicates; 0: alone
+    characters: int
+    placeholders: list[str]  # the redaction rule of each placeholder in it
 
 
-def select(workspace: Workspace, languages: Sequence[str], min_confidence: float) -> Iterator[Candidate | Rejected]:
-    """Go through every labelled example: accepted ones of these languages (all when empty) become rows.
+def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> Iterator[Candidate | Rejected]:
+    """Go through every labelled example: accepted ones that `data` asks for become rows.
 
     A person's language outweighs the machine's confidence. Memory: one page of examples.
     """
     chosen = examples.ids(workspace, Filter(decision="labelled"))
     for start in range(0, len(chosen), _PAGE):
         for found in examples.rows(workspace, chosen[start : start + _PAGE]):
-            whole = reading.example(workspace, found.id)
-            reason = _left_out(found, languages, min_confidence) or _unusable(whole)
+            reason = _left_out(found, data)
             if reason:
-                yield Rejected(whole.key, found.id, reason, found.request)
-            else:
-                yield Candidate(_row(whole), found.created)
+                yield Rejected("", found.id, reason, found.request)
+                continue
+            shape = "plain" if found.source in _ORIGINS else data.shape
+            room = _EARLIER if shape == "plain" else data.context
+            whole = reading.example(workspace, found.id, context(workspace, found.id, room) if room else ())
+            if whole.blocked:
+                yield Rejected(whole.key, found.id, whole.blocked, found.request)
+                continue
+            try:
+                messages = _messages(whole, shape, data, capture)
+            except (NoCounterpart, NotReplayable) as error:
+                yield Rejected(whole.key, found.id, str(error), found.request)
+                continue
+            if not any(message.role == "assistant" and message.weight and _said(message) for message in messages):
+                yield Rejected(whole.key, found.id, "nothing to learn from", found.request)
+                continue
+            yield _candidate(whole, shape, messages, capture)
 
 
-def _left_out(row: ExampleRow, languages: Sequence[str], min_confidence: float) -> str:
+def _left_out(row: ExampleRow, data: Data) -> str:
     if row.decision != "accept":
         return f"label: {row.decision}"
-    if languages and row.language not in languages:
+    if data.languages and row.language not in data.languages:
         return f"language: {row.language}"
-    if row.language == row.machine_language and row.confidence < min_confidence:
+    if row.language == row.machine_language and row.confidence < data.min_confidence:
         return "confidence"
+    if data.outcomes and row.outcome not in data.outcomes:
+        return f"outcome: {row.outcome}"
+    if data.models and row.model not in data.models:
+        return f"model: {row.model or 'unknown'}"
+    if data.sources and row.source not in data.sources:
+        return f"source: {row.source}"
     return ""
 
 
-def _unusable(example: Example) -> str:
-    if not any(
-        message.role == "assistant" and (text_of(message) or message.tool_calls) for message in example.messages
-    ):
-        return "no answer"
-    return ""
-
-
-def _row(example: Example) -> Row:
+def _messages(example: Example, shape: str, data: Data, capture: Capture | None) -> list[RowMessage]:
+    """The row's messages. Raises NoCounterpart or NotReplayable."""
     row = example.row
-    messages = [_message(message) for message in example.messages]
-    return Row(
-        id=hashlib.blake2b(msgspec.json.encode(messages), digest_size=16).hexdigest(),
+    directory, _ = redact_text(row.directory)
+    weighed = [
+        _weighed(message, weight) for message, weight in zip(example.messages, weights(example.messages), strict=True)
+    ]
+    if shape == "plain":
+        return plain(weighed, row.source, directory, data.form)
+    system = ""
+    if capture is not None:
+        system = system_for(
+            capture, directory=directory, created=row.created, model=f"lora-tui/{capture.agent}"
+        )  # the recorded model's name would be learned as the fine-tune's own
+    return agent(weighed, row.source, data, capture, system)
+
+
+def _weighed(message: Message, weight: int) -> Message:
+    return msgspec.structs.replace(message, about=msgspec.structs.replace(message.about, weight=weight))
+
+
+def _said(message: RowMessage) -> bool:
+    return bool(message.content.strip() or message.tool_calls)
+
+
+def _candidate(example: Example, shape: str, messages: list[RowMessage], capture: Capture | None) -> Candidate:
+    found = example.row
+    encoded = msgspec.json.encode(messages)
+    row = Row(
+        id=hashlib.blake2b(encoded, digest_size=16).hexdigest(),
         messages=messages,
-        language=row.language,
-        source=row.source,
-        session=row.session,
-        model=row.model,
-        example=row.id,
+        language=found.language,
+        source=found.source,
+        session=found.session,
+        model=found.model,
+        example=found.id,
+        shape=shape,
+        origin=_ORIGINS.get(found.source, "session"),
+        licence=found.licence,
+        toolset=capture.agent if capture is not None and shape == "agent" else "",
     )
-
-
-def _message(message: Message) -> RowMessage:
-    return RowMessage(
-        role=message.role,
-        content=text_of(message),
-        reasoning_content=message.reasoning_content,
-        tool_calls=message.tool_calls,
-        tool_call_id=message.tool_call_id,
+    return Candidate(
+        row, found.request, found.created, found.cluster, found.characters, _PLACEHOLDER.findall(encoded.decode())
     )

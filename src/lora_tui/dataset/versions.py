@@ -6,28 +6,37 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from lora_tui.dataset.model import SPLITS, Dataset, Manifest, Rejected
+from lora_tui.curation import tool_names
+from lora_tui.curation.redact import VERSION as REDACTION
+from lora_tui.curation.refresh import stamp as examples_stamp
+from lora_tui.dataset import targets
+from lora_tui.dataset.choose import accepted_by_people, capped, distinct
+from lora_tui.dataset.model import SPLITS, TOOLS_FILE, Dataset, Manifest, Rejected
 from lora_tui.dataset.select import Candidate, select
 from lora_tui.dataset.split import RULE, roots, split
+from lora_tui.sources.opencode.capture import Capture, load_capture
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Data
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+EVERYTHING = Data()
+
 _lines = msgspec.json.Encoder()
 
 
 def build(
     workspace: Workspace,
     name: str,
+    data: Data = EVERYTHING,
     *,
-    languages: Sequence[str] = (),
-    min_confidence: float = 0.0,
     shares: tuple[int, int, int] = (80, 10, 10),
     seed: int = 42,
     profile: str = "",
@@ -41,35 +50,71 @@ def build(
         raise BadInput(f"{name!r} cannot name a dataset", fix="Use small letters, digits, dots and dashes.")
     if sum(shares) != 100 or min(shares) < 0:
         raise BadInput(f"the split {'/'.join(map(str, shares))} does not add up to 100")
+    capture = load_capture(workspace, data.capture) if data.capture and data.shape == "agent" else None
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
-    seen: set[str] = set()
-    for number, found in enumerate(select(workspace, languages, min_confidence), start=1):
+    for number, found in enumerate(select(workspace, data, capture), start=1):
         if isinstance(found, Rejected):
             rejected.append(found)
-        elif found.row.id in seen:
-            rejected.append(Rejected(found.row.id, found.row.example, "same content twice", ""))
         else:
-            seen.add(found.row.id)
             candidates.append(found)
         if progress is not None:
             progress(number, 0)
+    candidates, twins = distinct(candidates, accepted_by_people(workspace))
+    candidates, too_many = capped(candidates, data.synthetic_share, seed)
+    rejected += [*twins, *too_many]
     if not candidates:
-        which = " or ".join(languages) or "any language"
-        raise BadInput(
-            f"no accepted example of {which}",
-            fix="Accept some first: in the app under Sessions, or with `lora-tui label … --accept`.",
-        )
+        raise _nothing(data, rejected)
     taken = [int(path.name) for path in (workspace.datasets / name).glob("*") if path.name.isdigit()]
     version = max(taken, default=0) + 1  # by folder: a damaged version keeps its number
     folder = workspace.datasets / name / str(version)
     with atomic.new_folder(folder) as draft:
-        manifest = _write(workspace, draft, candidates, rejected, shares, seed)
+        manifest = _write(workspace, draft, candidates, rejected, shares, seed, capture)
         manifest = msgspec.structs.replace(
-            manifest, name=name, version=version, languages=tuple(languages), profile=profile
+            manifest, name=name, version=version, profile=profile, **_asked(data, capture)
         )
         (draft / "manifest.toml").write_text(toml.dump(manifest))
     return Dataset(folder=folder, manifest=manifest)
+
+
+def _nothing(data: Data, rejected: Sequence[Rejected]) -> BadInput:
+    which = " or ".join(data.languages) or "any language"
+    reasons = Counter(item.reason for item in rejected if not item.reason.startswith(("label:", "language:")))
+    if reasons:
+        why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(3))
+        return BadInput(
+            f"no accepted example of {which} can be a row of this dataset: {why}",
+            fix="Ask for another shape, other sources or outcomes, or accept more examples.",
+        )
+    return BadInput(
+        f"no accepted example of {which}",
+        fix="Accept some first: in the app under Sessions, or with `lora-tui label … --accept`.",
+    )
+
+
+def _asked(data: Data, capture: Capture | None) -> dict[str, Any]:
+    """What the selection asked for, under the manifest's names."""
+    return {
+        "languages": data.languages,
+        "shape": data.shape,
+        "form": data.form,
+        "tool_target": data.tool_target,
+        "cap": data.cap,
+        "context": data.context,
+        "capture": capture.agent if capture is not None else "",
+        "capture_hash": capture.sha256 if capture is not None else "",
+        "reasoning": data.reasoning,
+        "outcomes": data.outcomes,
+        "models": data.models,
+        "sources": data.sources,
+        "synthetic_share": data.synthetic_share,
+        "tables": {
+            "examples": examples_stamp().strip(),
+            "redaction": str(REDACTION),
+            "tools": str(tool_names.table().version),
+            "targets": str(targets.table().version),
+        },
+    }
 
 
 def versions(workspace: Workspace) -> list[Dataset]:
@@ -96,6 +141,19 @@ def find(workspace: Workspace, label: str) -> Dataset:
     return max(matching, key=lambda item: item.manifest.version)
 
 
+def rejected(dataset: Dataset) -> Iterator[Rejected]:
+    """What was left out, in the order of the file. Raises BadInput with the line that cannot be read."""
+    path = dataset.folder / "rejected.jsonl"
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield msgspec.json.decode(line, type=Rejected)
+            except msgspec.DecodeError as error:
+                raise BadInput(f"not a rejected example: {error}", where=f"{path}:{number}") from error
+
+
 def damaged_files(dataset: Dataset) -> list[str]:
     """The files whose content is no longer what the manifest says."""
     return [
@@ -112,14 +170,18 @@ def _write(
     rejected: list[Rejected],
     shares: tuple[int, int, int],
     seed: int,
+    capture: Capture | None,
 ) -> Manifest:
-    """Write the split files in a fixed order; returns the manifest without its name."""
+    """Write the split files in a fixed order; returns the manifest without its name and what was asked for."""
     candidates.sort(key=lambda item: (item.created, item.row.id))
     parents = dict(
         workspace.connection().execute("SELECT native_id, parent FROM session WHERE parent IS NOT NULL").fetchall()
     )
     above = roots(parents)
-    placed = split([above.get(item.row.session, item.row.session) for item in candidates], shares, seed)
+    synthetic = [item.row.origin == "synthetic" for item in candidates]  # never measured on: always in train
+    groups = [above.get(item.row.session, item.row.session) for item in candidates]
+    real = iter(split([group for group, made in zip(groups, synthetic, strict=True) if not made], shares, seed))
+    placed = ["train" if made else next(real) for made in synthetic]
     for name in SPLITS:
         with (folder / f"{name}.jsonl").open("wb") as file:
             for item, where in zip(candidates, placed, strict=True):
@@ -128,13 +190,16 @@ def _write(
     with (folder / "rejected.jsonl").open("wb") as file:
         for left_out in rejected:
             file.write(_lines.encode(left_out) + b"\n")
-    files = {f"{name}.jsonl": _sha256(folder / f"{name}.jsonl") for name in (*SPLITS, "rejected")}
+    if capture is not None:
+        (folder / TOOLS_FILE).write_bytes(_lines.encode({capture.agent: capture.tools}))
+    written = [f"{name}.jsonl" for name in SPLITS] + ([TOOLS_FILE] if capture is not None else [])
+    files = {name: _sha256(folder / name) for name in (*written, "rejected.jsonl")}
     rows = [item.row for item in candidates]
     return Manifest(
         name="",
         version=0,
         created=time.time(),
-        hash=hashlib.sha256("".join(files[f"{name}.jsonl"] for name in SPLITS).encode()).hexdigest(),
+        hash=hashlib.sha256("".join(files[name] for name in written).encode()).hexdigest(),
         seed=seed,
         split=shares,
         split_rule=RULE,
@@ -145,6 +210,10 @@ def _write(
         by_model=_count(row.model or "unknown" for row in rows),
         left_out=_count(item.reason for item in rejected),
         files=files,
+        by_shape=_count(row.shape for row in rows),
+        by_origin=_count(row.origin for row in rows),
+        by_licence=_count(row.licence or "unknown" for row in rows),
+        findings=_count(rule for item in candidates for rule in item.placeholders),
     )
 
 

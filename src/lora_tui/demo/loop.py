@@ -83,7 +83,7 @@ def run(workspace: Workspace, audience: Audience) -> Result:
     )
 
     audience.stage(4, "the dataset: an immutable version, split so that no session is in two parts")
-    dataset = versions.build(workspace, content.PROFILE, languages=profile.data.languages, profile=profile.name)
+    dataset = versions.build(workspace, content.PROFILE, profile.data, profile=profile.name)
     audience.tell(f"{dataset.label}: " + ", ".join(f"{rows} {name}" for name, rows in dataset.manifest.rows.items()))
 
     audience.stage(5, "training: LoRA with TRL and PEFT, in a process of its own (about a minute)")

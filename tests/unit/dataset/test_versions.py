@@ -14,7 +14,10 @@ from lora_tui.dataset import versions
 from lora_tui.dataset.split import roots, split
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Data
 from stories import calls, says, store_session, user
+
+RUST = Data(languages=("rust",))
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def rows(folder: Path, name: str) -> list[dict[str, object]]:
 
 
 def test_a_version_holds_the_accepted_examples_of_its_languages_and_lists_the_others(accepted: Workspace) -> None:
-    built = versions.build(accepted, "rust", languages=["rust"])
+    built = versions.build(accepted, "rust", RUST)
     assert built.label == "rust@1"
     assert sum(built.manifest.rows.values()) == 11
     assert built.manifest.left_out == {"label: reject": 1, "language: python": 1}
@@ -45,10 +48,10 @@ def test_a_version_holds_the_accepted_examples_of_its_languages_and_lists_the_ot
 
 
 def test_the_same_input_and_seed_give_the_same_bytes_in_the_next_version(accepted: Workspace) -> None:
-    first = versions.build(accepted, "rust", languages=["rust"], seed=7)
-    second = versions.build(accepted, "rust", languages=["rust"], seed=7)
+    first = versions.build(accepted, "rust", RUST, seed=7)
+    second = versions.build(accepted, "rust", RUST, seed=7)
     assert (second.manifest.version, second.manifest.hash) == (2, first.manifest.hash)
-    assert versions.build(accepted, "rust", languages=["rust"], seed=8).manifest.hash != first.manifest.hash
+    assert versions.build(accepted, "rust", RUST, seed=8).manifest.hash != first.manifest.hash
     assert versions.find(accepted, "rust").label == "rust@3"
     assert versions.find(accepted, "rust@1").manifest.hash == first.manifest.hash
 
@@ -57,13 +60,13 @@ def test_an_edited_answer_is_what_the_dataset_holds(accepted: Workspace) -> None
     original = reading.example(accepted, 1).messages
     better = type(original[-1])(role="assistant", content="Done properly.")
     labels.edit(accepted, 1, [*original[:-1], better], author="ana")
-    built = versions.build(accepted, "rust", languages=["rust"])
+    built = versions.build(accepted, "rust", RUST)
     texts = [(built.folder / f"{name}.jsonl").read_text() for name in ("train", "validation", "test")]
     assert "Done properly." in "".join(texts)
 
 
 def test_a_changed_file_is_noticed(accepted: Workspace) -> None:
-    built = versions.build(accepted, "rust", languages=["rust"])
+    built = versions.build(accepted, "rust", RUST)
     assert versions.damaged_files(built) == []
     with (built.folder / "train.jsonl").open("a") as file:
         file.write("{}\n")
@@ -85,7 +88,7 @@ def test_a_build_that_breaks_off_leaves_no_half_version(accepted: Workspace, mon
     [
         ("Rust!", {}, "cannot name a dataset"),
         ("rust", {"shares": (80, 10, 20)}, "does not add up to 100"),
-        ("swift", {"languages": ["swift"]}, "no accepted example of swift"),
+        ("swift", {"data": Data(languages=("swift",))}, "no accepted example of swift"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_words(
@@ -128,6 +131,6 @@ def test_a_subagents_session_goes_with_the_one_that_called_it() -> None:
 
 
 def test_a_damaged_version_keeps_its_number_and_blocks_nothing(accepted: Workspace) -> None:
-    first = versions.build(accepted, "rust", languages=["rust"])
+    first = versions.build(accepted, "rust", RUST)
     (first.folder / "manifest.toml").write_text("half")
-    assert versions.build(accepted, "rust", languages=["rust"]).label == "rust@2"
+    assert versions.build(accepted, "rust", RUST).label == "rust@2"

@@ -209,8 +209,7 @@ class DatasetScreen(Stage):
             built = versions.build(
                 self.shell.workspace,
                 name,
-                languages=profile.data.languages if profile is not None else (),
-                min_confidence=profile.data.min_confidence if profile is not None else 0.0,
+                profile.data if profile is not None else versions.EVERYTHING,
                 profile=profile.name if profile is not None else "",
                 progress=tell,
             )

@@ -1,0 +1,139 @@
+"""A net edit as text, in the form a dataset's answers have: SEARCH/REPLACE blocks, a unified diff, or the new code.
+
+Every part of a file that was shown is a text by itself: a block's SEARCH occurs once in the file as shown, a diff's
+line numbers count from the part's first line, new code stands for the whole part.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from lora_tui.curation.language_rules import language_of_path
+from lora_tui.dataset.blocks import MARK
+from lora_tui.dataset.replay import Change, NotReplayable, Part
+from lora_tui.workspace.profiles import Form
+
+
+def rendered(changes: Sequence[Change], form: Form) -> str:
+    """The edits of these files as an answer. Raises NotReplayable where the form cannot say them."""
+    say = {"search-replace": _search_replace, "diff": _diff, "new-code": _new_code}[form]
+    return "\n\n".join(say(change) for change in changes if change.edited)
+
+
+def shown(change: Change) -> str:
+    """The file as it was before, for the request; empty for a file that is new."""
+    return "\n\n".join(
+        f"{_named(change, index)}\n{fenced(part.before, language_of_path(change.path))}"
+        for index, part in enumerate(change.parts)
+        if part.before
+    )
+
+
+def fenced(text: str, language: str) -> str:
+    """The text between fences longer than any in it."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}{fence}"
+
+
+def _named(change: Change, index: int) -> str:
+    of = f" (part {index + 1} of {len(change.parts)})" if len(change.parts) > 1 else ""
+    return f"`{change.path}`{of}"
+
+
+def _new_code(change: Change) -> str:
+    return "\n\n".join(
+        f"{_named(change, index)}\n{fenced(part.after, language_of_path(change.path))}"
+        for index, part in enumerate(change.parts)
+        if part.before != part.after
+    )
+
+
+def _diff(change: Change) -> str:
+    old = "/dev/null" if change.created else f"a/{change.path}"
+    tab = "\t" if " " in change.path else ""  # how diff and git end a name with spaces
+    lines: list[str] = []
+    for part in change.parts:
+        if part.before != part.after:
+            before, after = (text.split("\n")[:-1] if text else [] for text in (part.before, part.after))
+            hunks = list(difflib.unified_diff(before, after, lineterm=""))[2:]
+            lines += [f"--- {old}{'' if change.created else tab}", f"+++ b/{change.path}{tab}", *hunks]
+    return fenced("\n".join(lines) + "\n", "diff")
+
+
+def _search_replace(change: Change) -> str:
+    if any(MARK.search(text) for part in change.parts for text in (part.before, part.after)):
+        raise NotReplayable(f"{change.path} holds the marks of SEARCH/REPLACE blocks itself")
+    whole = [part.before for part in change.parts]
+    found = [block for part in change.parts if part.before != part.after for block in _blocks(part, whole, change.path)]
+    language = language_of_path(change.path)
+    return "\n\n".join(
+        f"{change.path}\n" + fenced(f"<<<<<<< SEARCH\n{block.before}=======\n{block.after}>>>>>>> REPLACE\n", language)
+        for block in found
+    )
+
+
+def _blocks(part: Part, whole: Sequence[str], path: str) -> list[Part]:
+    """The smallest blocks of whole lines whose SEARCH occurs once, before and while they are applied in order."""
+    if not part.before:
+        return [part]
+    before, after = part.before.split("\n")[:-1], part.after.split("\n")[:-1]
+    codes = difflib.SequenceMatcher(None, before, after).get_opcodes()
+    spans = [[i1, i2, j1, j2] for tag, i1, i2, j1, j2 in codes if tag != "equal"]
+    grown: list[list[int]] = []
+    for span in spans:
+        _grow(span, before, after, whole)
+        if grown and span[0] <= grown[-1][1]:
+            last = grown[-1]
+            last[:] = min(last[0], span[0]), max(last[1], span[1]), min(last[2], span[2]), max(last[3], span[3])
+        else:
+            grown.append(span)
+    blocks = [Part(_text(before[i1:i2]), _text(after[j1:j2])) for i1, i2, j1, j2 in grown]
+    if _applied(part.before, blocks) == part.after and all(_occurs(block.before, whole) == 1 for block in blocks):
+        return blocks
+    if _occurs(part.before, whole) == 1:
+        return [part]
+    raise NotReplayable(f"the same lines occur twice in what is shown of {path}")
+
+
+def _grow(span: list[int], before: Sequence[str], after: Sequence[str], whole: Sequence[str]) -> None:
+    """Take in lines around a change, one above and one below at a time, until they occur once.
+
+    The lines around are the same on both sides up to the next change; there `_blocks` finds a mismatch and the whole
+    part becomes one block.
+    """
+    i1, i2, j1, j2 = span
+    while i1 == i2 or _occurs(_text(before[i1:i2]), whole) != 1:
+        up = i1 > 0 and j1 > 0 and before[i1 - 1] == after[j1 - 1]
+        down = i2 < len(before) and j2 < len(after) and before[i2] == after[j2]
+        if not (up or down):
+            break
+        i1, j1 = (i1 - 1, j1 - 1) if up else (i1, j1)
+        i2, j2 = (i2 + 1, j2 + 1) if down else (i2, j2)
+    span[:] = i1, i2, j1, j2
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+def _occurs(text: str, whole: Sequence[str]) -> int:
+    """How often a text occurs, overlapping occurrences too: 'a' after 'a' could be meant either way."""
+    count = 0
+    for shown_part in whole:
+        at = shown_part.find(text)
+        while at >= 0 and count < 2:
+            count += 1
+            at = shown_part.find(text, at + 1)
+    return count
+
+
+def _applied(text: str, blocks: Sequence[Part]) -> str | None:
+    """The text after the blocks one by one; None when one of them does not occur just once by then."""
+    for block in blocks:
+        if not block.before or _occurs(block.before, [text]) != 1:
+            return None
+        text = text.replace(block.before, block.after, 1)
+    return text
