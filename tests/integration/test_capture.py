@@ -40,6 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (settings / "opencode.json").write_text('{"provider": {"mine": {"options": {"apiKey": "not-to-be-kept"}}}}')
     (settings / "agent" / "build-rust.md").write_text("You write Rust.")
     (home / ".opencode").mkdir()
+    (settings / "circle").symlink_to(settings)
     (home / "notes").write_text("mine")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME")

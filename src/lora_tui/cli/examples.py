@@ -144,7 +144,7 @@ def export(cli: Cli, /, file: str, order: Order, **conditions: Any) -> None:
     with nullcontext(sys.stdout.buffer) if file == "-" else atomic.writing(Path(file).absolute()) as out:
         with cli.progress("writing examples") as advance:
             for number, row in enumerate(exchange.exported(cli.workspace, found)):
-                advance(number, len(found))
+                advance(number + 1, len(found))
                 counts["kept back" if row is None else "examples"] += 1
                 if row is not None:
                     out.write(msgspec.json.encode(row) + b"\n")

@@ -102,6 +102,8 @@ def _copy(real: Path, ours: Path) -> None:
     for entry in os.scandir(real):
         if entry.name == "node_modules" and entry.is_dir():
             _link_packages(Path(entry.path), ours / entry.name)
+        elif entry.is_symlink() and entry.is_dir():  # nothing is written that deep, and links may go in circles
+            (ours / entry.name).symlink_to(Path(entry.path).resolve())
         elif entry.name != _GIT:
             _copy(Path(entry.path), ours / entry.name)
 

@@ -48,7 +48,12 @@ def capture_agent(agent: str, program: Path, *, project: Path | None = None, sec
         raise BadInput("there is no such folder", where=str(project))
     with tempfile.TemporaryDirectory(prefix="lora-tui-capture-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
-        place = make_place(root, os.environ, project)
+        try:
+            place = make_place(root, os.environ, project)
+        except OSError as error:
+            raise LoraTuiError(
+                f"opencode's settings cannot be copied: {error.strerror}", where=str(error.filename or "")
+            ) from error
         run = _Run(program, place, place.environment(os.environ), time.monotonic() + seconds)
         version = run.version()
         request, warning = run.ask(agent)
