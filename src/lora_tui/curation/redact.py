@@ -1,22 +1,28 @@
 """Secrets and personal data, replaced by typed placeholders before anything is shown, indexed or exported.
 
 `<SECRET:github_pat:1>` says what stood there; the same value has the same number within one example. What was stored
-stays as the source wrote it: redaction happens on the way out.
+stays as the source wrote it: redaction happens on the way out. The rules: rules/secrets.toml.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from lora_tui.sources.model import Message
+from lora_tui.curation.redact_files import safe_file
+from lora_tui.curation.redact_rules import Active, Rule, active
+from lora_tui.curation.redact_scan import Hit, scan
+from lora_tui.sources.model import FilePart, ImagePart, Message, Part, TextPart, ToolCall
 
-VERSION = 1
+BLOCKED = "private key"
 
-_FIRST = re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,}\b")
+_PLACEHOLDER = re.compile(r"<(?:SECRET|PII):([a-z0-9_]+):(\d+)>")
+_REPEATED = 8  # characters that a secret has at least to be replaced also where nothing around it says what it is
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -24,48 +30,154 @@ class Redacted(msgspec.Struct, frozen=True):
 
     messages: list[Message]
     findings: dict[str, int]  # rule -> replaced
-    blocked: str = ""  # the rule that keeps the example out altogether, if one does
+    blocked: str = ""  # the reason that keeps the example out altogether, if there is one
 
 
 class Redactor:
-    """Replaces what the rules find, message by message, with numbers that are stable within one example."""
+    """Replaces what the rules find, message by message, with numbers that are stable within one example.
 
-    def __init__(self) -> None:
+    A secret that was recognised once by what stood around it is replaced wherever it stands alone afterwards.
+    """
+
+    def __init__(self, off: frozenset[str] = frozenset()) -> None:
         self.findings: Counter[str] = Counter()
         self.blocked = ""
+        self.repeated: dict[str, Rule] = {}  # secrets seen so far, by their value
+        self.secrets = 0  # how many were replaced so far; personal data is not counted
+        self._rules: Active = active(off)
         self._numbers: dict[tuple[str, str], int] = {}
-
-    @property
-    def secrets(self) -> int:
-        """How many secrets were replaced so far; personal data is not counted."""
-        return self.findings.total()
+        self._highest: Counter[str] = Counter()
 
     def text(self, text: str) -> str:
         """The text with placeholders."""
-        return _FIRST.sub(lambda found: self._placeholder("github_pat", found.group(0)), text)
+        hits = scan(text, self._rules)
+        if self.repeated:
+            hits = self._with_repeated(text, hits)
+        if not hits:
+            return text
+        for rule, number in _PLACEHOLDER.findall(text):  # of an earlier redaction: their numbers are taken
+            self._highest[rule] = max(self._highest[rule], int(number))
+        pieces: list[str] = []
+        end = 0
+        for hit in hits:
+            pieces += (text[end : hit.start], self._instead(hit.rule, text[hit.start : hit.end]))
+            end = hit.end
+        return "".join([*pieces, text[end:]])
 
     def message(self, message: Message) -> Message:
         """The message with placeholders in every text it carries; the very same one when nothing was found."""
-        if isinstance(message.content, str):
-            safe = self.text(message.content)
-            if safe != message.content:
-                return msgspec.structs.replace(message, content=safe)
-        return message
+        changed: dict[str, Any] = {}
+        content = message.content
+        if isinstance(content, str):
+            if (safe := self.text(content)) != content:
+                changed["content"] = safe
+        elif content:
+            parts = [self._part(part) for part in content]
+            if any(new is not old for new, old in zip(parts, content, strict=True)):
+                changed["content"] = parts
+        if message.reasoning_content and (safe := self.text(message.reasoning_content)) != message.reasoning_content:
+            changed["reasoning_content"] = safe
+        if message.tool_calls:
+            calls = [self._call(call) for call in message.tool_calls]
+            if any(new is not old for new, old in zip(calls, message.tool_calls, strict=True)):
+                changed["tool_calls"] = calls
+        if message.about.diffs:
+            diffs = tuple(self.text(path) for path in message.about.diffs)
+            if diffs != message.about.diffs:
+                changed["about"] = msgspec.structs.replace(message.about, diffs=diffs)
+        return msgspec.structs.replace(message, **changed) if changed else message
 
-    def _placeholder(self, rule: str, value: str) -> str:
-        self.findings[rule] += 1
-        number = self._numbers.setdefault((rule, value), 1 + sum(known == rule for known, _ in self._numbers))
-        return f"<SECRET:{rule}:{number}>"
+    def _part(self, part: Part) -> Part:
+        if isinstance(part, TextPart):
+            safe = self.text(part.text)
+            return part if safe == part.text else TextPart(safe)
+        if isinstance(part, FilePart):
+            return safe_file(part, self.text)
+        if isinstance(part, ImagePart) and not part.image_url.url.startswith("data:"):
+            safe = self.text(part.image_url.url)
+            return part if safe == part.image_url.url else ImagePart(msgspec.structs.replace(part.image_url, url=safe))
+        return part
+
+    def _call(self, call: ToolCall) -> ToolCall:
+        safe = self.arguments(call.function.arguments)
+        if safe == call.function.arguments:
+            return call
+        return msgspec.structs.replace(call, function=msgspec.structs.replace(call.function, arguments=safe))
+
+    def arguments(self, text: str) -> str:
+        """A tool call's arguments: valid JSON stays valid JSON, and what holds nothing stays byte for byte."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            return self.text(text)
+        safe = self._value(data, "")
+        encoded = text if safe == data else json.dumps(safe, ensure_ascii=False)
+        return self.text(encoded)  # what only the whole shows: a name and its value
+
+    def _value(self, value: Any, name: str) -> Any:
+        if isinstance(value, str):
+            safe = self.text(value)
+            return self._named(name, value) if safe == value and name else safe
+        if isinstance(value, dict):
+            return {self.text(key): self._value(inner, key) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._value(inner, name) for inner in value]
+        return value
+
+    def _named(self, name: str, value: str) -> str:
+        """A value whose name says that it is a secret: `"api_key": value`."""
+        if len(value) > 300 or "\n" in value or '"' in value:
+            return value
+        intro = f'"{name}": "'
+        for hit in scan(f'{intro}{value}"', self._rules):
+            if hit.start == len(intro) and hit.end == len(intro) + len(value):
+                return self._instead(hit.rule, value)
+        return value
+
+    def _with_repeated(self, text: str, hits: list[Hit]) -> list[Hit]:
+        more: list[Hit] = []
+        for value, rule in self.repeated.items():
+            at = text.find(value)
+            while at >= 0:
+                end = at + len(value)
+                if not any(hit.start < end and at < hit.end for hit in (*hits, *more)):
+                    more.append(Hit(at, end, rule))
+                at = text.find(value, end)
+        return sorted([*hits, *more], key=lambda hit: hit.start) if more else hits
+
+    def _instead(self, rule: Rule, value: str) -> str:
+        self.findings[rule.id] += 1
+        if rule.action == "replace":
+            return rule.replacement
+        if rule.action == "block":
+            self.blocked = BLOCKED
+        if rule.kind == "secret":
+            self.secrets += 1
+            if len(value) >= _REPEATED:
+                self.repeated.setdefault(value, rule)
+        number = self._numbers.get((rule.id, value))
+        if number is None:
+            number = self._highest[rule.id] = self._highest[rule.id] + 1
+            self._numbers[rule.id, value] = number
+        return f"<{'SECRET' if rule.kind == 'secret' else 'PII'}:{rule.id}:{number}>"
 
 
-def redacted(messages: Iterable[Message]) -> Redacted:
-    """One example's messages without secrets."""
-    redactor = Redactor()
-    safe = [redactor.message(message) for message in messages]
+def redacted(messages: Iterable[Message], off: frozenset[str] = frozenset()) -> Redacted:
+    """One example's messages without secrets; `off`: the personal rules that are switched off."""
+    given = list(messages)
+    redactor = Redactor(off)
+    safe = [redactor.message(message) for message in given]
+    if redactor.repeated:  # what was recognised late may stand alone in an earlier message
+        again = Redactor(off)
+        again.repeated = redactor.repeated
+        redactor, safe = again, [again.message(message) for message in given]
     return Redacted(safe, dict(redactor.findings), redactor.blocked)
 
 
-def redact_text(text: str) -> tuple[str, dict[str, int]]:
+def redact_text(text: str, off: frozenset[str] = frozenset()) -> tuple[str, dict[str, int]]:
     """A text by itself, and what was found in it."""
-    redactor = Redactor()
+    redactor = Redactor(off)
     return redactor.text(text), dict(redactor.findings)
+
+
+VERSION = 2
