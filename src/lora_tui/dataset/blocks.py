@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 # aider accepts five to nine marks; its own prompt shows seven.
 _BLOCK = re.compile(
-    r"^<{5,9} SEARCH>?\s*\n(?P<old>.*?)^={5,9}\s*\n(?P<new>.*?)^>{5,9} REPLACE[^\S\n]*$",
+    r"^<{5,9} SEARCH>?[^\S\n]*\n(?P<old>.*?)^={5,9}[^\S\n]*\n(?P<new>.*?)^>{5,9} REPLACE[^\S\n]*$",
     re.M | re.S,
 )
 MARK = re.compile(r"^(?:<{5,9} SEARCH>?|={5,9}|>{5,9} REPLACE)\s*$", re.M)

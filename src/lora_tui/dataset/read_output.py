@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _INSIDE = re.compile(r"<(content|file)>\n(.*?)\n?</\1>", re.S)
 _V2_HEAD = re.compile(r"\ARead file .+, lines \d+-\d+.*\n")
-_REMINDER = re.compile(r"\n*<system-reminder>.*?</system-reminder>\s*", re.S)
+_REMINDERS = re.compile(r"(?:\n*<system-reminder>(?:(?!<system-reminder>).)*</system-reminder>\s*)+\Z", re.S)
 _NUMBERED = re.compile(r"\s*(\d+)(?:: ?|\t|→|\| ?)")
 _FOOT = re.compile(r"\((?:End of file|File has more lines|Output |Showing lines)[^\n]*\)\s*\Z")
 
@@ -34,7 +34,7 @@ def shown(output: str, *, start: int = 1, part: bool = False) -> Shown | None:
 
     start: the first line that the call asked for, where the output does not number them; part: it asked for some only.
     """
-    text = _REMINDER.sub("\n", output)
+    text = _REMINDERS.sub("", output)
     if (inside := _INSIDE.search(text)) is not None:
         text = inside[2]
     elif "<type>directory</type>" in text or "<entries>" in text:
@@ -52,7 +52,9 @@ def shown(output: str, *, start: int = 1, part: bool = False) -> Shown | None:
         return bare(text, start=start, part=part)
     more = foot is not None and not foot[0].startswith("(End of file")
     whole = int(first[1]) == 1 and not more and not (part and foot is None)
-    return Shown(_ended("\n".join(own)), int(first[1]), whole)
+    if own[-1] or not first[0].endswith(("\t", "→")):
+        own.append("")  # Claude Code numbers the empty text after the last line's end, the others do not
+    return Shown("\n".join(own), int(first[1]), whole)
 
 
 def _without_numbers(lines: list[str], start: int) -> list[str] | None:

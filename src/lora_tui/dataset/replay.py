@@ -116,8 +116,8 @@ class Files:
         found = []
         for name, file in reversed(self._files.items()):
             parts = file.parts if file.touched else [[text, text] for text in _runs(file.lines)]
-            known = tuple(Part(ended(before), ended(after)) for before, after in parts)
-            if any(part.before or part.after for part in known):
+            known = tuple(Part(ended(before), ended(after)) for before, after in parts if before or after)
+            if known:
                 found.append(Change(name, known, file.created))
         return found
 
