@@ -22,6 +22,7 @@ class Registered(NamedTuple):
     paths: str = ""  # what a PATH may be; shown by `lora-tui ingest NAME --help`
 
 
+# In the order in which they are asked whether they know a path: those that take almost anything come last.
 SOURCES = {
     "opencode": Registered(
         "lora_tui.sources.opencode.source:Opencode",
