@@ -100,7 +100,7 @@ async def test_what_narrows_the_list_is_in_sight_at_80_columns(open_app: OpenApp
         await shown(app, "1 of 9")
         await pilot.press("c", "slash", *"rust", "enter")
         text = await shown(app, "“rust”")
-        assert View().next_confidence().words()[3][1] in text
+        assert View().next("confidence").words()[3][1] in text
 
 
 async def test_a_labelled_row_stays_until_the_filter_is_applied_again(open_app: OpenApp) -> None:

@@ -54,6 +54,17 @@ def example(workspace: Workspace, identity: int, before: Sequence[Message] = ())
     )
 
 
+def recorded(workspace: Workspace, identity: int) -> list[Message]:
+    """An example's messages before any edit, without secrets. Raises BadInput when there is none."""
+    connection = workspace.connection()
+    found = connection.execute(
+        "SELECT session_id, first_seq, last_seq FROM example WHERE id = ?", (identity,)
+    ).fetchone()
+    if found is None:
+        raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
+    return redacted(_messages(connection, *found, None)).messages
+
+
 def _messages(
     connection: sqlite3.Connection, session: int, first: int, last: int, edited: bytes | None
 ) -> list[Message]:

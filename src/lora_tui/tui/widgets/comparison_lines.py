@@ -1,4 +1,4 @@
-"""Two versions of a conversation beside each other: what was recorded on the left, what a person made of it on the right."""
+"""Two versions of a conversation beside each other: recorded on the left, edited on the right."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ class AskDialog(Dialog[str]):
     AskDialog Input { margin: 1 0 0 0; }
     """
 
-    def __init__(self, title: str, question: str, proposal: str = "") -> None:
+    def __init__(self, title: str, question: str, proposal: str = "", *, may_be_empty: bool = False) -> None:
         super().__init__()
+        self._may_be_empty = may_be_empty
         self._title = title
         self._question = question
         self._proposal = proposal
@@ -36,5 +37,5 @@ class AskDialog(Dialog[str]):
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Done, when something stands there."""
-        if message.value.strip():
+        if message.value.strip() or self._may_be_empty:
             self.dismiss(message.value.strip())

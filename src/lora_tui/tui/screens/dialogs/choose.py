@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from lora_tui.tui.safe_text import plain
@@ -22,22 +23,26 @@ class ChooseDialog(Dialog[str]):
         Binding("k", "app.simulate_key('up')", show=False),
     ]
     DEFAULT_CSS = """
-    ChooseDialog OptionList { border: round $primary; background: $surface; }
+    ChooseDialog OptionList { border: none; padding: 0; background: $surface; max-height: 60vh; }
+    ChooseDialog Static { margin-bottom: 1; }
     """
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]], now: str = "") -> None:
-        """`choices` are (value, text); `now` is the value that holds."""
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]], now: str = "", *, above: str = "") -> None:
+        """`choices` are (value, text); `now` is the value that holds; `above` is a text over them."""
         super().__init__()
+        self._above = above
         self._title = title
         self._choices = choices
         self._now = now
 
     def compose(self) -> ComposeResult:
         """The list with the present choice highlighted."""
-        options = OptionList(*(Option(Content(plain(text))) for _, text in self._choices), classes="dialog")
-        options.border_title = self._title
-        options.border_subtitle = "enter choose · esc close"
-        yield options
+        options = OptionList(*(Option(Content(plain(text))) for _, text in self._choices))
+        above = [Static(Content(plain(self._above)))] if self._above else []
+        box = Vertical(*above, options, classes="dialog")
+        box.border_title = self._title
+        box.border_subtitle = "enter choose · esc close"
+        yield box
         values = [value for value, _ in self._choices]
         options.highlighted = values.index(self._now) if self._now in values else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from textual.content import Content
 from textual.widget import Widget
 
+from lora_tui.curation.orders import WORDS
 from lora_tui.tui.keymap import ACTIONS, keys_of
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.screens.sessions.filters import View
@@ -28,21 +29,32 @@ class FilterLine(Widget):
         super().__init__()
         self._keys = {action.id: keys_of(action, keymap)[0] for action in ACTIONS}
         self._view = View()
+        self._queue: tuple[str, str] | None = None
 
     def show(self, view: View) -> None:
         """Show another filter."""
-        self._view = view
+        self._view, self._queue = view, None
         self.refresh()
+
+    def show_queue(self, name: str, words: str) -> None:
+        """Show how far a queue is, instead of a filter."""
+        if self._queue != (name, words):
+            self._queue = (name, words)
+            self.refresh()
 
     def render(self) -> Content:
         """Key and value of each facet; a search and an order where they are set."""
         key, on = self.get_visual_style("filter-line--key"), self.get_visual_style("filter-line--on")
         parts: list[Content] = [Content(" ")]
+        if self._queue is not None:
+            name, said = self._queue
+            queue_key = Content.styled(self._keys["sessions.queue"], key)
+            return Content.assemble(" ", queue_key, " ", Content.styled(one_line(name), on), f"  {said}")
         words = self._view.words()
         if self._view.filter.text:
             words.insert(0, ("sessions.search", f"“{one_line(self._view.filter.text)}”", True))
-        if self._view.order == "uncertain":
-            words.append(("sessions.order", "least certain first", True))
+        if self._view.order != "recent":
+            words.append(("sessions.order", WORDS[self._view.order], True))
         room = self.size.width - 1
         while sum(len(self._keys[action]) + len(value) + 3 for action, value, _ in words) > room:
             idle = [word for word in words if not word[2]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from textual.cache import LRUCache
 
@@ -16,6 +16,7 @@ from lora_tui.workspace.layout import Workspace
 _PAGE = 128
 _PAGES = 32
 _LANGUAGE = 10
+_MANY = 100  # more changed examples than this: everything is read again
 
 MARKS = {"accept": ("✓", "good"), "reject": ("✗", "bad"), "skip": ("·", "muted")}
 
@@ -23,8 +24,10 @@ MARKS = {"accept": ("✓", "good"), "reject": ("✗", "bad"), "skip": ("·", "mu
 class ExampleRows:
     """A RowSource over a frozen list of ids: a labelled example stays where it is until the filter is applied again."""
 
-    def __init__(self, workspace: Workspace, ids: array[int], now: float) -> None:
+    def __init__(self, workspace: Workspace, ids: array[int], now: float, masked: Container[int] = ()) -> None:
+        """`masked`: places where an earlier decision must not be seen."""
         self._workspace = workspace
+        self._masked = masked
         self.ids = ids
         self._now = now
         self._pages: LRUCache[int, list[ExampleRow | None]] = LRUCache(_PAGES)
@@ -45,14 +48,16 @@ class ExampleRows:
         source = [Cell(row.source if row else "", "muted")] if self._wide else []
         if row is None:
             return [Cell(""), Cell(""), Cell("gone", "muted"), *source, Cell(""), Cell(""), Cell("")]
-        mark, tone = MARKS.get(row.decision or "", (" ", ""))
+        masked = index in self._masked
+        decision = None if masked else row.decision
+        mark, tone = MARKS.get(decision or "", (" ", ""))
         marks = mark + ("!" if row.flagged else " ") + ("e" if row.edited else " ")
         certain = f"{row.confidence:.2f}" if row.confidence else "  – "
-        own = row.language != row.machine_language
+        own = row.language != row.machine_language and not masked
         return [
-            Cell(marks, "warn" if row.flagged and not row.decision else tone),
-            Cell(row.language, "accent"),
-            Cell(one_line(row.request or row.title), "muted" if row.decision else ""),
+            Cell(marks, "warn" if row.flagged and not decision else tone),
+            Cell(row.machine_language if masked else row.language, "accent"),
+            Cell(one_line(row.request or row.title), "muted" if decision else ""),
             *source,
             Cell(" own" if own else certain, "muted"),
             Cell(str(row.turns), "muted"),
@@ -73,11 +78,26 @@ class ExampleRows:
         return [by_id.get(identity) for identity in wanted]
 
     def reload(self, ids: Iterable[int]) -> list[int]:
-        """Forget what is known of these examples; returns their places in the list."""
-        places = [place for identity in ids if (place := self.index_of(identity)) is not None]
+        """Forget what is known of these examples; returns their places in the list. Few ids: one look each."""
+        wanted = set(ids)
+        if len(wanted) > _MANY:
+            self._pages.clear()
+            return []
+        places = [place for identity in wanted for place in self._places(identity)]
         for place in places:
             self._pages.discard(place // _PAGE)
         return places
+
+    def _places(self, identity: int) -> Iterator[int]:
+        """Where an example stands; a queue may ask about it twice."""
+        start = 0
+        while True:
+            try:
+                start = self.ids.index(identity, start)
+            except ValueError:
+                return
+            yield start
+            start += 1
 
     def index_of(self, identity: int) -> int | None:
         """Where an example stands; None when the filter left it out."""

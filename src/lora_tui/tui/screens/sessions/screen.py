@@ -1,13 +1,12 @@
-"""Sessions: examples in a list, the conversation beside it, one key per decision."""
+"""Sessions: examples in a list or a frozen queue, the conversation beside it, one key per decision."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -18,74 +17,86 @@ from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from lora_tui.curation import examples, labels, reading
-from lora_tui.curation.examples import Counts
-from lora_tui.curation.reading import Example
+from lora_tui.curation.examples import Counts, ExampleRow
+from lora_tui.curation.queues import Queue
 from lora_tui.tui.keymap import bindings
-from lora_tui.tui.screens.sessions import draft
-from lora_tui.tui.screens.sessions.evidence import EvidenceLine, evidence_lines
+from lora_tui.tui.screens.sessions import choosing, draft
+from lora_tui.tui.screens.sessions.deciding import DecisionFailed, Decisions, DecisionUndone, DecisionWritten
+from lora_tui.tui.screens.sessions.evidence import EvidenceLine
 from lora_tui.tui.screens.sessions.filter_line import FilterLine, Position
-from lora_tui.tui.screens.sessions.filters import View
-from lora_tui.tui.screens.sessions.labeller import Labeller
+from lora_tui.tui.screens.sessions.filters import Step, View
+from lora_tui.tui.screens.sessions.queue_run import QueueRun, Standing, standing
+from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.tui.screens.sessions.rows import ExampleRows
 from lora_tui.tui.stage import Stage
-from lora_tui.tui.widgets.transcript import Transcript
 from lora_tui.tui.widgets.virtual_list import VirtualList
 
 _READ_AFTER = 0.15  # seconds the cursor rests on a row before its conversation is read
 _SEARCH_AFTER = 0.12
+_COUNT_AGAIN = 5.0  # seconds between two looks at a queue's pace
 
 
 class SessionsScreen(Stage):
-    """Owns the filter, the frozen list of ids and the writing of decisions."""
+    """Owns the filter, the frozen list of ids (of a queue, or of what passed the filter) and the cursor's example."""
 
     NAME = "sessions"
     CSS_PATH = "screen.tcss"
     BINDINGS = bindings("sessions")
 
     class Listed(Message):
-        """A worker has applied the filter."""
+        """A worker has applied the filter, or read the queue."""
 
-        def __init__(self, view: View, ids: array[int], counts: Counts, sources: list[str], keep: int | None) -> None:
+        def __init__(
+            self,
+            view: View,
+            ids: array[int],
+            counts: Counts,
+            sources: list[str],
+            keep: int | None,
+            run: QueueRun | None,
+        ) -> None:
             super().__init__()
             self.view = view
             self.ids = ids
             self.counts = counts
             self.sources = sources
             self.keep = keep
+            self.run = run
 
-    class Opened(Message):
-        """A worker has read an example."""
+    class Counted(Message):
+        """A worker has counted how a queue stands."""
 
-        def __init__(self, example: Example) -> None:
+        def __init__(self, run: QueueRun, standing: Standing) -> None:
             super().__init__()
-            self.example = example
+            self.run = run
+            self.standing = standing
 
-    class Written(Message):
-        """A decision about these examples is in the workspace."""
+    class Previewed(Message):
+        """A worker knows what a decision about everything shown would be about."""
 
-        def __init__(self, ids: list[int], undone: labels.Undone | None = None) -> None:
+        def __init__(self, preview: labels.Preview) -> None:
             super().__init__()
-            self.ids = ids
-            self.undone = undone
+            self.preview = preview
 
-    class Failed(Message):
-        """A decision could not be written."""
+    class Paged(Message):
+        """A worker has written the page on progress."""
 
-        def __init__(self, error: Exception) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.error = error
+            self.text = text
 
     def __init__(self) -> None:
         super().__init__()
         self._view = View()
+        self._queue: Queue | None = None
+        self._run: QueueRun | None = None
+        self._before_twins: tuple[View, Queue | None] | None = None
         self._rows: ExampleRows | None = None
-        self._example: Example | None = None
         self._counts: Counts | None = None
         self._sources: list[str] = []
-        self._landed = 0.0
+        self._landed = self._counted = 0.0
         self._resting: Timer | None = None
         self._typing: Timer | None = None
-        self._labeller = Labeller(lambda error: self.post_message(self.Failed(error)))
 
     def body(self) -> ComposeResult:
         """Filter line, list, conversation, evidence."""
@@ -97,50 +108,59 @@ class SessionsScreen(Stage):
             yield Position()
         with Vertical(id="browse"):
             yield VirtualList(id="list")
-            yield Transcript(id="reader")
+            yield Reader(id="reader")
         yield Static(id="empty", markup=False)
         yield EvidenceLine()
 
     def on_mount(self) -> None:
         """Read the list after the first frame."""
+        self._author = self.shell.config.labeller
+        self._decisions = Decisions(self.shell.workspace, self._author, self.post_message)
         self._list.focus()
         self.call_after_refresh(self._apply, None)
 
     def on_unmount(self) -> None:
         """Finish writing."""
-        self._labeller.close()
+        self._decisions.close()
 
     @property
     def _list(self) -> VirtualList:
         return self.query_one("#list", VirtualList)
 
     @property
-    def _reader(self) -> Transcript:
-        return self.query_one("#reader", Transcript)
+    def _reader(self) -> Reader:
+        return self.query_one(Reader)
 
     # ---- the list
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="list")
     def _apply(self, keep: int | None) -> None:
-        """Apply the filter; `keep` is the example the cursor should stay on."""
-        view, workspace, worker = self._view, self.shell.workspace, get_current_worker()
-        ids = examples.ids(workspace, view.filter, view.order)
+        """Apply the filter, or read the queue; `keep` is the example the cursor should stay on."""
+        view, queue, workspace, worker = self._view, self._queue, self.shell.workspace, get_current_worker()
+        run = QueueRun(workspace, queue) if queue is not None else None
+        ids = run.ids if run is not None else examples.ids(workspace, view.filter, view.order, self._author)
         if worker.is_cancelled:
             return
         sources = [row[0] for row in _sources(workspace.connection())]
         if not worker.is_cancelled:
-            self.post_message(self.Listed(view, ids, examples.counts(workspace), sources, keep))
+            self.post_message(self.Listed(view, ids, examples.counts(workspace), sources, keep, run))
 
     def on_sessions_screen_listed(self, message: Listed) -> None:
-        """Show the list, unless the filter has changed again meanwhile."""
-        if message.view != self._view:
+        """Show the list, unless another one has been asked for meanwhile."""
+        if message.view != self._view or (message.run.queue if message.run else None) != self._queue:
             return
-        self._counts, self._sources = message.counts, message.sources
-        self._rows = ExampleRows(self.shell.workspace, message.ids, self.shell.clock())
+        self._counts, self._sources, self._run = message.counts, message.sources, message.run
+        masked = message.run.masked if message.run is not None else ()
+        self._rows = ExampleRows(self.shell.workspace, message.ids, self.shell.clock(), masked)
         place = self._rows.index_of(message.keep) if message.keep is not None else None
+        if message.run is not None:
+            place = message.run.next_open(-1)
+            self._show_queue(message.run)
+            self._count(message.run)
+        else:
+            self.query_one(FilterLine).show(message.view)
         self.set_class(not message.ids, "-nothing")
         if not message.ids:
-            self._example = None
             self.query_one(Position).show(0, 0)
             self.query_one("#empty", Static).update(self._why_nothing(message.counts))
         self._list.show(self._rows, place or 0)
@@ -156,51 +176,47 @@ class SessionsScreen(Stage):
             return
         self.query_one(Position).show(message.index, len(self._rows))
         self._landed = time.monotonic()
-        self._example = None
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(_READ_AFTER, partial(self._open, self._rows.ids[message.index]))
+        self._resting = self.set_timer(_READ_AFTER, partial(self._reader.open, self._rows.ids[message.index]))
 
     @on(VirtualList.Clicked, "#list")
     def _clicked(self) -> None:
         self.action_read()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="example")
-    def _open(self, identity: int) -> None:
-        self.post_message(self.Opened(reading.example(self.shell.workspace, identity)))
-
-    def on_sessions_screen_opened(self, message: Opened) -> None:
-        """Show the conversation, or its evidence where there is no room for more."""
-        if message.example.row.id != self._current():
-            return
-        self._example = message.example
+    def on_reader_opened(self, message: Reader.Opened) -> None:
+        """Show its evidence where there is no room for more."""
         self.query_one(EvidenceLine).show(message.example)
-        if self._reader.display:
-            self._reader.show(message.example.messages, partial(evidence_lines, message.example))
 
     def _current(self) -> int | None:
         if self._rows is None or not len(self._rows):
             return None
         return self._rows.ids[self._list.cursor]
 
+    def _current_row(self) -> ExampleRow | None:
+        return self._rows.row(self._list.cursor) if self._rows is not None and len(self._rows) else None
+
     # ---- decisions
 
-    def _write(self, write: Callable[[], Any], ids: list[int]) -> None:
-        self._labeller.put(write, lambda _: self.post_message(self.Written(ids)))
-
-    def _decide(self, action: labels.Action | Callable[[int], labels.Action], value: str | None = None) -> None:
-        """Record a decision about the row under the cursor, and go on; a function decides when its turn comes."""
-        identity = self._current()
+    def _decide(self, action: labels.Action, value: str | None = None) -> None:
+        """Record a decision about the row under the cursor; one that answers the question goes on to the next."""
+        identity, place, run = self._current(), self._list.cursor, self._run
         if identity is None:
             return
-        workspace, author = self.shell.workspace, self.shell.config.labeller
         seconds = round(time.monotonic() - self._landed, 1)
-
-        def write() -> str:
-            what = action(identity) if callable(action) else action
-            return labels.decide(workspace, [identity], what, value, author=author, seconds=seconds)
-
-        self._write(write, [identity])
+        queue = run.queue if run is not None else None
+        self._decisions.decide(identity, action, value, seconds=seconds, queue=queue, position=place)
+        if action in ("note", "tag", "untag"):
+            return
+        if run is not None and action in labels.DECIDES:
+            run.answered(place)
+            following = run.next_open(place)
+            self._show_queue(run)
+            if following is None:
+                self.notify(f"Queue {run.queue.name} is done.", timeout=4)
+            else:
+                self._list.cursor = following
+                return
         self._list.action_move(1)
 
     def action_decide(self, action: labels.Action) -> None:
@@ -214,35 +230,55 @@ class SessionsScreen(Stage):
 
     def action_flag(self) -> None:
         """Flag it, or take the flag away."""
-        workspace = self.shell.workspace
-        self._decide(lambda identity: "unflag" if examples.rows(workspace, [identity])[0].flagged else "flag")
+        identity = self._current()
+        if identity is not None:
+            self._decisions.flag(identity, round(time.monotonic() - self._landed, 1))
+            self._list.action_move(1)
 
     def action_undo(self) -> None:
         """Take back the last decision."""
-        workspace, author = self.shell.workspace, self.shell.config.labeller
-        self._labeller.put(
-            lambda: labels.undo(workspace, author),
-            lambda undone: self.post_message(self.Written(undone.ids if undone else [], undone)),
-        )
+        self._decisions.undo()
 
-    def on_sessions_screen_written(self, message: Written) -> None:
-        """Draw the rows anew; after an undo, go back to its row."""
+    def on_decision_written(self, message: DecisionWritten) -> None:
+        """Draw the rows anew."""
         if self._rows is None:
             return
         places = self._rows.reload(message.ids)
         for place in places:
             self._list.refresh_row(place)
-        if message.undone is not None:
-            if places:
-                self._list.cursor = places[0]
-            else:
-                self.notify(f"Took back “{message.undone.action}” of an example this filter leaves out.", timeout=4)
-        elif not message.ids:
-            self.notify("There is nothing left to take back.", timeout=3)
+        if not places:
+            self._list.refresh()
+        if self._run is not None and time.monotonic() - self._counted > _COUNT_AGAIN:
+            self._count(self._run)
 
-    def on_sessions_screen_failed(self, message: Failed) -> None:
-        """Say why a decision is not in the workspace."""
+    def on_decision_undone(self, message: DecisionUndone) -> None:
+        """Draw the rows anew and go back to the one the decision was about."""
+        undone, run = message.undone, self._run
+        if undone is None:
+            self.notify("There is nothing left to take back.", timeout=3)
+            return
+        if self._rows is None:
+            return
+        places = self._rows.reload(undone.ids)
+        if run is not None:
+            opened = [place for queue, place in undone.positions if queue == run.queue.id]
+            run.reopened(opened)
+            self._show_queue(run)
+            places = opened or places
+        for place in places:
+            self._list.refresh_row(place)
+        if places:
+            self._list.cursor = places[0]
+        elif len(undone.ids) > 1:
+            self._list.refresh()
+            self.notify(f"Took back “{undone.action}” of {len(undone.ids):,} examples.", timeout=4)
+        else:
+            self.notify(f"Took back “{undone.action}” of an example this list leaves out.", timeout=4)
+
+    def on_decision_failed(self, message: DecisionFailed) -> None:
+        """Say why a decision is not in the workspace, and show what holds."""
         self.shell.show_error(message.error)
+        self._apply(self._current())
 
     def action_edit(self) -> None:
         """Edit the messages in $EDITOR; the original stays as it is."""
@@ -262,53 +298,118 @@ class SessionsScreen(Stage):
             path.unlink()
             self.notify("Nothing was changed.", timeout=3)
             return
-        self._labeller.put(
-            lambda: draft.store(workspace, identity, edited, config.labeller),
-            lambda _: (self.post_message(self.Written([identity])), self._open(identity)),
-        )
+        self._decisions.edit(identity, edited)
+        self._decisions.then(lambda: self.app.call_from_thread(self._reader.open, identity))
 
-    # ---- filters
+    def action_note(self) -> None:
+        """Write a note."""
+        from lora_tui.tui.screens.sessions.asking import ask_note
 
-    def _show(self, view: View) -> None:
-        self._view = view
-        self.query_one(FilterLine).show(view)
-        self._apply(self._current())
+        if row := self._current_row():
+            ask_note(self.app, row, self._decide)
 
-    def action_cycle_label(self) -> None:
-        """The next label filter."""
-        self._show(self._view.next_label())
+    def action_tag(self) -> None:
+        """Give a tag, or take one away."""
+        from lora_tui.tui.screens.sessions.asking import ask_tag
 
-    def action_cycle_confidence(self) -> None:
-        """The next confidence range."""
-        self._show(self._view.next_confidence())
+        if row := self._current_row():
+            ask_tag(self.app, row, self.shell.workspace, self._decide)
+
+    def action_bulk(self) -> None:
+        """Look at what a decision about everything shown would be about."""
+        if self._queue is not None:
+            self.notify("A queue is answered one by one. Q leaves it.", timeout=4)
+        elif self._rows is not None and len(self._rows):
+            self._preview()
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="dialog")
+    def _preview(self) -> None:
+        self.post_message(self.Previewed(labels.preview(self.shell.workspace, self._view.filter)))
+
+    def on_sessions_screen_previewed(self, message: Previewed) -> None:
+        """Ask what to decide about all of it."""
+        from lora_tui.tui.screens.sessions.asking import ask_bulk
+
+        found = message.preview
+        ask_bulk(self.app, found, self.shell.config.languages, partial(self._decisions.decide_all, found.ids))
+
+    # ---- filters and queues
+
+    def _show(self, view: View, queue: Queue | None = None) -> None:
+        """Another filter, or a queue."""
+        keep = self._current()
+        self._view, self._queue = view, queue
+        if queue is None:
+            self._run = None
+            self.query_one(FilterLine).show(view)
+        self._apply(keep)
+
+    def action_narrow(self, step: Step) -> None:
+        """The next label filter, or the next confidence range."""
+        self._show(self._view.next(step))
 
     def action_cycle_source(self) -> None:
         """The next source."""
         self._show(self._view.next_source(self._sources))
 
-    def action_cycle_order(self) -> None:
-        """The other order."""
-        self._show(self._view.next_order())
+    def action_choose(self, what: Literal["language", "order", "facet"]) -> None:
+        """Choose a condition or an order from a list."""
+        if what == "order":
+            choosing.choose_order(self.app, self._view, self._show)
+        elif what == "facet":
+            choosing.choose_facet(self.app, self._view, self.shell.workspace, self._show)
+        elif self._counts is not None:
+            choosing.choose_language(self.app, self._view, self._counts, self._show)
 
-    def action_choose_language(self) -> None:
-        """Choose a language from those that occur."""
-        from lora_tui.tui.screens.dialogs.choose import ChooseDialog
+    def action_queue(self) -> None:
+        """Freeze the list as a queue, go on with one, or leave it."""
+        from lora_tui.tui.screens.sessions.queueing import choose_queue
 
-        counts = self._counts
-        if counts is None:
+        shown = len(self._rows) if self._rows is not None and self._queue is None else 0
+        view, failed = self._view, self.shell.show_error
+        chosen = partial(self._show, view)
+        choose_queue(self.app, self.shell.workspace, self._author, view, shown, self._queue, chosen, failed)
+
+    def _show_queue(self, run: QueueRun) -> None:
+        self.query_one(FilterLine).show_queue(run.queue.name, run.words())
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="standing")
+    def _count(self, run: QueueRun) -> None:
+        self._counted = time.monotonic()
+        self.post_message(self.Counted(run, standing(self.shell.workspace, run.queue)))
+
+    def on_sessions_screen_counted(self, message: Counted) -> None:
+        """Show pace and what left the filter."""
+        if message.run is self._run:
+            message.run.standing = message.standing
+            self._show_queue(message.run)
+
+    def action_twins(self) -> None:
+        """List this example and its near-duplicates."""
+        row = self._current_row()
+        if row is None:
             return
-        totals = {language: sum(by.values()) for language, by in counts.by_language.items()}
-        choices = [("", f"any language  {counts.total:,}")]
-        choices += [
-            (language, f"{language:<12} {number:>8,} · {counts.of('accept', language):,} accepted")
-            for language, number in sorted(totals.items(), key=lambda item: -item[1])
-        ]
-        now = self._view.filter.languages[0] if self._view.filter.languages else ""
-        self.app.push_screen(ChooseDialog("Language", choices, now), self._chosen)
+        if not row.cluster:
+            self.notify("There is no near-duplicate of this one.", timeout=3)
+            return
+        self._before_twins = self._before_twins or (self._view, self._queue)
+        self._show(View().narrowed(cluster=row.cluster))
 
-    def _chosen(self, language: str | None) -> None:
-        if language is not None:
-            self._show(self._view.of_language(language))
+    def action_progress(self) -> None:
+        """How far labelling is."""
+        self._read_progress()
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="dialog")
+    def _read_progress(self) -> None:
+        from lora_tui.tui.screens.sessions.progress_page import page
+
+        self.post_message(self.Paged(page(self.shell.workspace, self._author)))
+
+    def on_sessions_screen_paged(self, message: Paged) -> None:
+        """Show the page."""
+        from lora_tui.tui.screens.dialogs.page import PageDialog
+
+        self.app.push_screen(PageDialog("Progress", message.text))
 
     def action_refresh(self) -> None:
         """Apply the filter again: what no longer passes leaves the list."""
@@ -346,7 +447,12 @@ class SessionsScreen(Stage):
             self._end_search()
         elif self.has_class("-reading") and self.has_class("-narrow"):
             self.action_read()
-        elif self._view != View():
+        elif self._reader.comparing:
+            self.action_compare()
+        elif self._before_twins is not None:
+            (view, queue), self._before_twins = self._before_twins, None
+            self._show(view, queue)
+        elif self._queue is None and self._view != View():
             self.query_one("#search", Input).value = ""
             self._show(View())
 
@@ -363,13 +469,25 @@ class SessionsScreen(Stage):
             self._list.focus()
         identity = self._current()
         if reading and identity is not None:
-            self._open(identity)
+            self._reader.open(identity)
+
+    def action_compare(self) -> None:
+        """What was recorded beside what it was edited to, in the whole width; or the conversation again."""
+        row = self._current_row()
+        comparing = not self._reader.comparing
+        if comparing and (row is None or not row.edited):
+            self.notify("This one was not edited; e edits it.", timeout=3)
+            return
+        self._reader.comparing = comparing
+        self.set_class(comparing, "-comparing")
+        if row is not None:
+            self._reader.open(row.id)
 
     def on_resize(self) -> None:
         """The conversation may just have got room."""
         identity = self._current()
         if identity is not None:
-            self._open(identity)
+            self._reader.open(identity)
 
     def action_scroll_reader(self, lines: int) -> None:
         """Scroll the conversation while the list keeps the keys."""
