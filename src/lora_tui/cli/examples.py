@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
@@ -11,34 +10,15 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from lora_tui.cli.filters import filter_options
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
 from lora_tui.curation import examples, exchange, labels, reading
-from lora_tui.curation.examples import Decision, Filter, Order
+from lora_tui.curation.filters import Filter
+from lora_tui.curation.orders import Order
 from lora_tui.sources.model import Message, as_sent, text_of
 from lora_tui.workspace import atomic
 from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput
-
-
-def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that make a Filter; `filter_from` reads them."""
-    for option in reversed(
-        [
-            click.option(
-                "--language", "languages", multiple=True, metavar="L", help="Only this language (repeatable)."
-            ),
-            click.option(
-                "--decision", type=click.Choice(get_args(Decision)), default="any", help="Only with this decision."
-            ),
-            click.option("--source", "sources", multiple=True, metavar="S", help="Only from this source (repeatable)."),
-            click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0),
-            click.option("--max-confidence", type=click.FloatRange(0, 1), default=1.0),
-            click.option("--session", default="", metavar="ID", help="Only of this session."),
-            click.option("--text", default="", metavar="WORDS", help="Only with these words."),
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 @click.group("examples")

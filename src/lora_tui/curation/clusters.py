@@ -76,13 +76,33 @@ def keep_order(row: Member | _Ranked) -> tuple[bool, int, int, int]:
     return row.decision != "accept", -row.characters, -row.created, row.id
 
 
-def report(workspace: Workspace) -> list[Cluster]:
-    """Every cluster, the largest first."""
+class Counted(msgspec.Struct, frozen=True):
+    """How many clusters there are; of their examples, `surplus` ones repeat another."""
+
+    clusters: int
+    examples: int
+
+    @property
+    def surplus(self) -> int:
+        """What a dataset leaves out when all are accepted."""
+        return self.examples - self.clusters
+
+
+def count(workspace: Workspace) -> Counted:
+    """Count the clusters."""
+    found = workspace.connection().execute(
+        "SELECT count(DISTINCT cluster), count(*) FROM example WHERE cluster IS NOT NULL AND dropped IS NULL"
+    )
+    return Counted(*found.fetchone())
+
+
+def report(workspace: Workspace, limit: int | None = None) -> list[Cluster]:
+    """The clusters, the largest first; `limit` of them."""
     found: dict[int, list[_Ranked]] = {}
     for cluster, *rest in workspace.connection().execute(_MEMBERS, (0, 0)):
         found.setdefault(cluster, []).append(_Ranked(*rest))
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [_cluster(workspace, identity, ranked) for identity, ranked in ordered]
+    return [_cluster(workspace, identity, ranked) for identity, ranked in ordered[:limit]]
 
 
 def near(workspace: Workspace, identity: int) -> Cluster | None:

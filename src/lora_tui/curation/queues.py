@@ -178,9 +178,21 @@ def decide(
     Accept, reject and skip close the question, in the same transaction; the other actions say something beside it.
     `labels.undo` opens it again and names its position. Raises BadInput.
     """
-    said = [(action, encoded(action, value))]
-    if language is not None:
-        said.append(("language", encoded("language", language)))
+    said = [(action, value)] + ([("language", language)] if language is not None else [])
+    return decide_together(workspace, queue, position, said, seconds=seconds, reason=reason)
+
+
+def decide_together(
+    workspace: Workspace,
+    queue: Queue,
+    position: int,
+    said: Sequence[tuple[str, str | None]],
+    *,
+    seconds: float | None = None,
+    reason: str = "",
+) -> str:
+    """`decide` with several actions and their values as one decision."""
+    decided = [(action, encoded(action, value)) for action, value in said]
     batch = new_batch()
     with workspace.transaction() as connection:
         asked = connection.execute(
@@ -188,19 +200,11 @@ def decide(
         ).fetchone()
         if asked is None:
             raise BadInput(f"queue {queue.name!r} has no position {position}", fix="Was it removed meanwhile?")
-        identity, again = asked
-        append(
-            connection,
-            [identity],
-            said,
-            batch,
-            author=queue.author,
-            seconds=seconds,
-            reason=reason,
-            again=bool(again),
-        )
-        if action in DECIDES:
-            _close(connection, queue, position, identity, bool(again), batch)
+        identity, again = asked[0], bool(asked[1])
+        by = queue.author
+        append(connection, [identity], decided, batch, author=by, seconds=seconds, reason=reason, again=again)
+        if any(action in DECIDES for action, _ in decided):
+            _close(connection, queue, position, identity, again, batch)
     return batch
 
 
