@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from lora_tui.sources.code.grammar import grammar_of, parse
+from lora_tui.sources.code.quality import quality
 from lora_tui.sources.git.blobs import TooLong
 from lora_tui.sources.git.commit import Commit, File, Status
 from lora_tui.sources.git.diff import Difference, Hunk, difference
 from lora_tui.sources.git.edits import Edited, cut, whole_file
-from lora_tui.sources.git.enclosing import Trees
 from lora_tui.sources.git.filters import Filters
 from lora_tui.sources.git.headers import Candidate
 from lora_tui.sources.git.log import Change
@@ -31,13 +32,12 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Contents:
-    """Asks the rules of file contents, in the table's order. Keeps the syntax trees it read last."""
+    """Asks the rules of file contents, in the table's order."""
 
     def __init__(self, filters: Filters, max_characters: int) -> None:
         self._on = filters.on
         self._filters = filters
         self._most = max_characters
-        self._trees = Trees()
         self._head = filters.text("generated-head")
         limits = filters.limits
         self._lines = limits["lines"]["lines"] if "lines" in self._on else _MOST_LINES
@@ -70,15 +70,19 @@ class Contents:
             return "size"
         if self._head is not None:
             top = self._filters.limits["generated-head"]["characters"]
-            if any(self._head.search(text[:top]) for pair in texts for text in pair):
-                return "generated-head"
+            for pair in texts:
+                for text in pair:
+                    head = text[:top]
+                    if self._filters.may_match("generated-head", head.lower()) and self._head.search(head):
+                        return "generated-head"
         differences = self._differences(candidate, pairs)
         if isinstance(differences, str):
             return differences
         if "parses" in self._on and candidate.language in self._filters.parsed:
             allowed = self._filters.limits["parses"]["per_mille"] / 1000
             for change, (_, after) in zip(candidate.changes, pairs, strict=True):
-                if self._trees.in_error(_path(change.path), candidate.language, after) > allowed:
+                grammar = grammar_of(candidate.language, _path(change.path))
+                if grammar and quality(parse(grammar, after).root_node).error_share > allowed:
                     return "parses"
         changed = [
             _Changed(change, *raw, *text, one.hunks)
@@ -129,10 +133,8 @@ class Contents:
         if not file.before:
             return None
         if len(file.before) + len(file.after) <= most:
-            return whole_file(file.before, file.after, file.hunks)
-        return cut(
-            self._trees, _path(file.change.path), language, file.raw_before, file.raw_after, file.hunks, most // 2
-        )
+            return whole_file(file.raw_before, file.raw_after, file.hunks)
+        return cut(_path(file.change.path), language, file.raw_before, file.raw_after, file.hunks, most // 2)
 
 
 class _Changed(NamedTuple):

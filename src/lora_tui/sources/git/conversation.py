@@ -51,7 +51,7 @@ def _reads(file: File, edit: Edited) -> Iterator[tuple[dict[str, object], str]]:
         yield {"filePath": file.path}, file.before
         return
     for piece in edit.pieces:
-        yield {"filePath": file.path, "offset": piece.first + 1, "limit": piece.lines}, piece.old
+        yield {"filePath": file.path, "offset": piece.line, "limit": piece.lines}, piece.old
 
 
 def _writes(file: File, edit: Edited | None) -> Iterator[tuple[str, dict[str, object]]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import NamedTuple
 
 _CLOSE_LOOK = 40_000  # pairs of lines between two anchors that difflib may compare
 
 
 class Hunk(NamedTuple):
-    """Lines before[a0:a1] became after[b0:b1]; numbered from 0."""
+    """before[a0:a1] became after[b0:b1]: bytes, from the start of a line to the start of one (or the end)."""
 
     a0: int
     a1: int
@@ -48,27 +49,26 @@ def difference(before: bytes, after: bytes, most: int) -> Difference | None:
         step = line_end + 1 - end_a if line_end >= 0 else tail
         end_a, end_b = end_a + step, end_b + step
     a, b = _lines(before[head:end_a]), _lines(after[head:end_b])
-    first = before.count(b"\n", 0, head)
     if abs(len(a) - len(b)) > most:
         return None
     if len(a) + len(b) > most:  # lines that only one side has, wherever they are
         in_a, in_b = Counter(a), Counter(b)
         if (in_a - in_b).total() + (in_b - in_a).total() > most:
             return None
-    found: list[Hunk] = []
+    found: list[Hunk] = []  # in lines
     _compare(a, b, 0, len(a), 0, len(b), found)
     removed = [line for hunk in found for line in a[hunk.a0 : hunk.a1]]
     added = [line for hunk in found for line in b[hunk.b0 : hunk.b1]]
     if len(removed) + len(added) > most:
         return None
-    hunks = [Hunk(h.a0 + first, h.a1 + first, h.b0 + first, h.b1 + first) for h in _joined(found)]
+    at_a, at_b = _places(a, head), _places(b, head)
+    hunks = [Hunk(at_a[one.a0], at_a[one.a1], at_b[one.b0], at_b[one.b1]) for one in _joined(found)]
     return Difference(hunks, removed, added)
 
 
-def same_ends(a: bytes, b: bytes) -> tuple[int, int]:
-    """How many bytes are equal from the start, and how many of the rest from the end."""
-    head = _same_start(a, b)
-    return head, _same_end(a, b, head)
+def _places(lines: list[bytes], head: int) -> list[int]:
+    """Where each line starts, and where the last one ends."""
+    return list(accumulate(map(len, lines), initial=head))
 
 
 def _lines(data: bytes) -> list[bytes]:
@@ -137,7 +137,9 @@ def _compare(a: list[bytes], b: list[bytes], a0: int, a1: int, b0: int, b1: int,
     anchors = _anchors(a, b, a0, a1, b0, b1)
     if anchors:
         for x, y in anchors:
-            if x >= a0 and y >= b0:
+            if x == a0 and y == b0:
+                a0, b0 = x + 1, y + 1
+            elif x >= a0 and y >= b0:
                 _compare(a, b, a0, x, b0, y, out)
                 a0, b0 = x + 1, y + 1
         _compare(a, b, a0, a1, b0, b1, out)

@@ -1,4 +1,4 @@
-"""A changed file as search-and-replace edits on what the reader was shown: whole regions, each found exactly once."""
+"""A changed file as search-and-replace edits on what the reader was shown: whole lines, each found exactly once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lora_tui.sources.git.diff import Hunk
-from lora_tui.sources.git.enclosing import Trees
+from lora_tui.sources.git.enclosing import around
 
 _CONTEXT = 3  # lines around a change in a file that is shown whole
 _WIDE = 20  # lines around a change that no function encloses, in a file that is not
 
+Span = tuple[int, int]  # bytes first … last - 1 of the file before, from line start to line start
+
 
 class Piece(NamedTuple):
-    """`old` stands once in the file before (from line `first`, 0-based) and becomes `new`."""
+    """`old` stands once in the file before, from line `line` on (counted from 1), and becomes `new`."""
 
-    first: int
+    line: int
     lines: int
     old: str
     new: str
@@ -34,75 +36,71 @@ class Edited(NamedTuple):
         return sum(len(piece.old) + len(piece.new) for piece in self.pieces)
 
 
-def whole_file(before: str, after: str, hunks: Sequence[Hunk]) -> Edited:
+def whole_file(before: bytes, after: bytes, hunks: Sequence[Hunk]) -> Edited:
     """The edits of a file that is shown whole: a few lines around each change."""
-    wanted = [(hunk.a0 - _CONTEXT, hunk.a1 + _CONTEXT) for hunk in hunks]
-    return Edited(True, _pieces(before, after, hunks, wanted))
+    return Edited(True, _pieces(before, after, hunks, [_widened(before, hunk[:2], _CONTEXT) for hunk in hunks]))
 
 
-def cut(
-    trees: Trees, path: str, language: str, before: bytes, after: bytes, hunks: Sequence[Hunk], most: int
-) -> Edited:
+def cut(path: str, language: str, before: bytes, after: bytes, hunks: Sequence[Hunk], most: int) -> Edited:
     """The edits of a file that is too long to show: the definitions around the changes, of at most `most` bytes each.
 
-    Where no definition or statement so small encloses a change, the lines around it.
+    Where no definition so small encloses a change, the lines around it.
     """
-    wanted = []
+    wanted: list[Span] = []
     for hunk in hunks:
-        around = trees.around(path, language, before, hunk.a0, hunk.a1, most)
-        wanted.append(around or (hunk.a0 - _WIDE, hunk.a1 + _WIDE))
-    return Edited(False, _pieces(before.decode(), after.decode(), hunks, wanted))
+        if wanted and wanted[-1][0] <= hunk.a0 and hunk.a1 <= wanted[-1][1]:
+            continue  # in the same function as the change before
+        wanted.append(around(path, language, before, after, hunk, most) or _widened(before, hunk[:2], _WIDE))
+    return Edited(False, _pieces(before, after, hunks, wanted))
 
 
-def _pieces(before: str, after: str, hunks: Sequence[Hunk], wanted: Sequence[tuple[int, int]]) -> list[Piece]:
-    """The wanted line ranges as pieces, each made larger until it is found exactly once; those that meet are one."""
-    old, new = _lines(before), _lines(after)
-    total = len(old)
-    ranges = [(max(first, 0), min(last, total)) for first, last in wanted]
+def _pieces(before: bytes, after: bytes, hunks: Sequence[Hunk], wanted: Sequence[Span]) -> list[Piece]:
+    """The wanted spans, each made larger until it is found exactly once; those that meet are one."""
+    spans = _merged(wanted)
     grow = _CONTEXT
     while True:
-        ranges = _merged(ranges)
-        pieces = [_piece(old, new, hunks, first, last) for first, last in ranges]
-        unfit = _unfit(before, pieces)
+        pairs = [(before[first:last], _became(after, hunks, first, last)) for first, last in spans]
+        unfit = _unfit(before, pairs)
         if not unfit:
-            return pieces
-        ranges = [
-            (max(first - grow, 0), min(last + grow, total)) if index in unfit else (first, last)
-            for index, (first, last) in enumerate(ranges)
-        ]
+            break
+        spans = _merged([_widened(before, span, grow) if index in unfit else span for index, span in enumerate(spans)])
         grow *= 2
+    return [
+        Piece(before.count(b"\n", 0, first) + 1, _lines(old), old.decode(), new.decode())
+        for (first, _), (old, new) in zip(spans, pairs, strict=True)
+    ]
 
 
-def _unfit(before: str, pieces: Sequence[Piece]) -> set[int]:
-    """Which pieces cannot be found exactly once, when the edits are made one after the other."""
+def _unfit(before: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> set[int]:
+    """Which edits do not find their place exactly once, when they are made one after the other."""
+    if len(pairs) == 1 and pairs[0][0] == before:
+        return set()
     text = before
     found = set()
-    for index, piece in enumerate(pieces):
-        if len(pieces) == 1 and piece.old == before:
-            return set()
-        if before.count(piece.old) != 1 or text.count(piece.old) != 1:
+    for index, (old, new) in enumerate(pairs):
+        if before.count(old) != 1 or (index and text.count(old) != 1):
             found.add(index)
-        else:
-            text = text.replace(piece.old, piece.new, 1)
+        elif index + 1 < len(pairs):
+            text = text.replace(old, new, 1)
     return found
 
 
-def _piece(old: list[str], new: list[str], hunks: Sequence[Hunk], first: int, last: int) -> Piece:
-    """Lines first … last - 1 before, and what they became: between hunks both sides run in step."""
-    offset_first = offset_last = 0
+def _became(after: bytes, hunks: Sequence[Hunk], first: int, last: int) -> bytes:
+    """What bytes first … last - 1 before became: between the changes both sides run in step."""
+    start, end = first, last
     for hunk in hunks:
         shift = (hunk.b1 - hunk.b0) - (hunk.a1 - hunk.a0)
         if hunk.a0 < first:
-            offset_first += shift
-        if hunk.a0 <= last:  # an insertion behind the last line is this piece's: pieces that touch are one
-            offset_last += shift
-    return Piece(first, last - first, "".join(old[first:last]), "".join(new[first + offset_first : last + offset_last]))
+            start += shift
+        if hunk.a0 <= last:  # an insertion at its very end is this span's: spans that touch are one
+            end += shift
+    return after[start:end]
 
 
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges in order; those that overlap or touch are one."""
-    out: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """Spans in order; those that overlap or touch are one."""
+    out: list[Span] = []
+    for first, last in sorted(spans):
         if out and first <= out[-1][1]:
             out[-1] = (out[-1][0], max(out[-1][1], last))
         else:
@@ -110,7 +108,18 @@ def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
-def _lines(text: str) -> list[str]:
-    lines = [line + "\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
+def _widened(data: bytes, span: Span, lines: int) -> Span:
+    """The span with so many more lines on both sides."""
+    first, last = span
+    for _ in range(lines):
+        if first == 0:
+            break
+        first = data.rfind(b"\n", 0, first - 1) + 1
+    for _ in range(lines):
+        end = data.find(b"\n", last)
+        last = end + 1 if end >= 0 else len(data)
+    return first, last
+
+
+def _lines(text: bytes) -> int:
+    return text.count(b"\n") + (not text.endswith(b"\n"))

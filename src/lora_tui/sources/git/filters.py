@@ -17,10 +17,13 @@ TABLE = Path(__file__).with_name("filters.toml")
 
 
 class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """File endings without the dot, and what begins a line that is only a comment."""
+    """File endings without the dot, what begins a line that is only a comment, and how a definition begins."""
 
     extensions: tuple[str, ...]
     comments: tuple[str, ...]
+    definition: str = ""  # matched at the start of a line, behind its indentation; '' without a grammar to prove it
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,6 +34,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: bool = True
     drops: bool = True  # False: it changes what another rule does
     pattern: str = ""
+    needs: tuple[str, ...] = ()  # literals in lower case, one of which every match contains
     limits: dict[str, int] = {}
     languages: tuple[str, ...] = ()
     yes: tuple[str, ...] = ()
@@ -86,16 +90,28 @@ class Filters:
         self.comments = {name: tuple(mark.encode() for mark in rows.language[name].comments) for name in self.languages}
         self.limits = {rule.id: rule.limits for rule in rows.rule}
         self.parsed = frozenset(rules["parses"].languages)
+        self._needs = {rule.id: rule.needs for rule in rows.rule}
         self.patterns = {rule.id: pattern(rule) for rule in rows.rule if rule.pattern}
 
     def text(self, rule: str) -> re.Pattern[str] | None:
         """The pattern of a rule, None where the rule is off."""
         return self.patterns[rule] if rule in self.on else None
 
+    def may_match(self, rule: str, lowered: str) -> bool:
+        """Whether a text (in lower case) is worth searching with the rule's pattern."""
+        return any(literal in lowered for literal in self._needs[rule])
+
     def key(self) -> str:
         """The same for settings that keep the same commits."""
         said = "\n".join((str(table().version), *self.languages, "", *sorted(self.on)))
         return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
+
+
+@cache
+def definition_pattern(language: str) -> re.Pattern[bytes]:
+    """How a line begins that defines something; matches nothing for a language without such a rule."""
+    found = table().language.get(language)
+    return re.compile(found.definition.encode() if found and found.definition else rb"(?!)")
 
 
 def pattern(rule: Rule) -> re.Pattern[str]:
