@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from lora_tui.curation.tool_names import Kind, command_of, known, patch_in, table
-from lora_tui.sources.model import ToolCall
+from lora_tui.sources.model import Message, ToolCall
 
 _COMMAND_CHARACTERS = 4_000
 _WRITTEN_CHARACTERS = 8_000  # of one edit: what judges code looks at less
@@ -117,6 +117,11 @@ def action(call: ToolCall) -> Action:
     pattern = _string(arguments.pattern)
     filters = [text for text in (_string(arguments.glob), _string(arguments.include)) if text]
     return Action(tool, kind, waits, paths=(*paths, *filters), pattern=pattern, only=_string(arguments.type))
+
+
+def actions(message: Message) -> list[Action]:
+    """What each call of a message does, in order."""
+    return [action(call) for call in message.tool_calls]
 
 
 def edits_in_text(text: str) -> list[Written]:

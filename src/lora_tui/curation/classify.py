@@ -1,32 +1,40 @@
 """Which language a segment of agent work is about, from evidence that a person can check.
 
 Weights, caps and thresholds: rules/languages.toml. Only what the work shows counts: files edited and read, commands,
-what compilers and test runners printed, fenced code, and whether the request names a language.
+what compilers and test runners printed, fenced code, what the written code looks like, and whether the request names a
+language. The code's own looks are also kept apart, as an `opinion`: where it differs from the label, a person looks.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import msgspec
 
+from lora_tui.curation.actions import Action, actions, edits_in_text
 from lora_tui.curation.language_rules import EITHER, language_of_path, rules
-from lora_tui.sources.model import Message, ToolCall, own_words, text_of
+from lora_tui.curation.snippets import look
+from lora_tui.sources.model import Message, own_words, text_of
+
+VERSION = 1  # raise it when the same messages would give another verdict; the tables have their own
 
 _OUTPUT_CHARACTERS = 200_000  # of one output
-_COMMAND_CHARACTERS = 4_000
+_WRITTEN_CHARACTERS = 2_000  # of all code of a segment, to judge its looks
+_UNTAGGED_LINES = 20  # a block without a language is code when it is this long
 _PATH = re.compile(r"(?<![\w*])([\w./~@+-]*[\w-]+\.[a-z]{1,8})(?!\w)")
-_FENCE = re.compile(r"^```([\w+#-]+)[ \t]*\n", re.M)
-_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.M)
-_EDITS = {"edit", "write", "multiedit", "apply_patch", "patch", "notebookedit"}
+_BLOCK = re.compile(r"^[ ]{0,3}(```+)([\w+#-]*)[^\n`]*\n(.*?)(?:^[ ]{0,3}\1`*[ \t]*$|\Z)", re.M | re.S)
+_SHELL_TAGS = ("bash", "sh", "zsh", "shell")
+_SCRIPT_LINES = 8  # a shell block this long is a script, a shorter one shows commands
+_DIFFED = re.compile(r"^\+\+\+ (?:b/)?(\S+)", re.M)
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """One kind of evidence for one language: `detail` is what a person reads, `weight` the points it brought."""
 
     language: str
-    kind: str  # edited, command, output, fence, named, read
+    kind: str  # edited, command, output, fence, looks, named, read
     detail: str
     weight: float
 
@@ -39,22 +47,7 @@ class Verdict(msgspec.Struct, frozen=True):
     sure: bool  # leading clearly, by two kinds of evidence or more
     shares: dict[str, float]
     evidence: list[Evidence]  # heaviest first
-
-
-class _Arguments(msgspec.Struct, frozen=True):
-    """The arguments of a tool call that say something about the language; the rest is skipped unread."""
-
-    command: msgspec.Raw = msgspec.Raw(b"null")
-    cmd: msgspec.Raw = msgspec.Raw(b"null")
-    filePath: msgspec.Raw = msgspec.Raw(b"null")  # the names are the agents' own
-    file_path: msgspec.Raw = msgspec.Raw(b"null")
-    path: msgspec.Raw = msgspec.Raw(b"null")
-    notebook_path: msgspec.Raw = msgspec.Raw(b"null")
-    pattern: msgspec.Raw = msgspec.Raw(b"null")
-    patchText: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_arguments = msgspec.json.Decoder(_Arguments)
+    opinion: str = ""  # the language that the written code looks like; '' when that cannot be told
 
 
 class Classifier:
@@ -65,22 +58,25 @@ class Classifier:
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)  # kind -> language -> pieces
         self._details: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self._reads: set[str] = set()  # calls whose output is a file's content, not what a tool said
+        self._edits = False  # something was written, in whatever language
+        self._written: list[str] = []  # a sample of it
+        self._room = _WRITTEN_CHARACTERS
 
-    def add(self, message: Message) -> None:
-        """Take in one message of the segment."""
+    def add(self, message: Message, done: Sequence[Action] | None = None) -> None:
+        """Take in one message of the segment; `done`: what each of its calls does, where that is known already."""
         if message.role == "user":
             self._request(own_words(message))
         elif message.role == "assistant":
             if message.content:
-                self._answer(text_of(message))
-            for call in message.tool_calls:
-                self._call(call)
+                self._answer(text_of(message), message.about.diffs)
+            for call, one in zip(message.tool_calls, actions(message) if done is None else done, strict=True):
+                self._call(call.id, one)
         elif message.role == "tool" and message.tool_call_id not in self._reads:
             self._output(text_of(message)[:_OUTPUT_CHARACTERS])
 
     def verdict(self) -> Verdict:
         """Weigh what was collected."""
-        self._settle_either()
+        opinion = self._settle_either(self._looks())
         weights, limits = self._rules.table.weights, self._rules.table.thresholds
         points: Counter[str] = Counter()
         evidence: list[Evidence] = []
@@ -95,12 +91,13 @@ class Classifier:
         total = sum(points.values())
         shares = {language: worth / total for language, worth in points.most_common()} if total else {}
         if total < limits.none_below:
-            return Verdict("none", 0.0, False, shares, evidence)
+            return Verdict("none", 0.0, False, shares, evidence, opinion)
         leader, share = next(iter(shares.items()))
         if share < limits.mixed_below:
-            return Verdict("mixed", round(share, 4), False, shares, evidence)
+            return Verdict("mixed", round(share, 4), False, shares, evidence, opinion)
         kinds = {item.kind for item in evidence if item.language == leader}
-        return Verdict(leader, round(share, 4), share >= limits.sure_from and len(kinds) >= 2, shares, evidence)
+        sure = share >= limits.sure_from and len(kinds) >= 2 and self._wrote(leader, opinion)
+        return Verdict(leader, round(share, 4), sure, shares, evidence, opinion)
 
     def _count(self, kind: str, language: str, detail: str) -> None:
         self._counts[kind][language] += 1
@@ -112,39 +109,64 @@ class Classifier:
             if found:
                 self._count("named", language, found.group(0))
 
-    def _answer(self, text: str) -> None:
-        if "```" in text:
-            for tag in _FENCE.findall(text):
-                language = self._rules.by_fence.get(tag.lower())
-                if language:
-                    self._count("fence", language, f"```{tag}")
+    def _answer(self, text: str, applied: tuple[str, ...]) -> None:
+        blocks = edits_in_text(text)
+        for path, code in blocks:
+            self._edited(path, code)
+        for path in applied:
+            if all(path != block.path for block in blocks):
+                self._edited(path, "")
+        if "```" not in text:
+            return
+        for _, tag, code in _BLOCK.findall(text):
+            language = self._rules.by_fence.get(tag.lower())
+            if tag.lower() == "diff":
+                for path in _DIFFED.findall(code):
+                    self._edited(path, "")
+            elif language:
+                self._count("fence", language, f"```{tag}")
+                self._sample(code)
+            elif not blocks and _is_script(tag, code):
+                self._sample(code)
 
-    def _call(self, call: ToolCall) -> None:
-        self._reads.discard(call.id)  # some servers count their ids from the start again
-        try:
-            arguments = _arguments.decode(call.function.arguments)
-        except msgspec.DecodeError:
-            return
-        name = call.function.name.lower()
-        command = _text(arguments.command) or _text(arguments.cmd)
-        if command:
-            self._command(command[:_COMMAND_CHARACTERS])
-            return
-        edits = name in _EDITS
-        kind = "edited" if edits else "read"
-        if not edits:
-            self._reads.add(call.id)
-        for raw in (
-            arguments.filePath,
-            arguments.file_path,
-            arguments.path,
-            arguments.notebook_path,
-            arguments.pattern,
-        ):
-            self._path(kind, _text(raw))
-        if edits and arguments.patchText != b"null":
-            for path in _PATCHED.findall(_text(arguments.patchText)):
-                self._path("edited", path)
+    def _call(self, call_id: str, done: Action) -> None:
+        self._reads.discard(call_id)  # some servers count their ids from the start again
+        if done.edits:
+            for path in done.paths:
+                self._edited(path, "")
+            for path, code in done.written:
+                self._edited("" if path in done.paths else path, code)
+        if done.command:
+            self._command(done.command)
+        elif not done.edits:
+            if done.kind != "other":
+                self._reads.add(call_id)
+            for path in (*done.paths, done.pattern):
+                self._path("read", path)
+            only = self._rules.by_fence.get(done.only.lower()) if done.kind == "search" else None
+            if only:
+                self._count("read", only, f"type {done.only}")
+
+    def _edited(self, path: str, code: str) -> None:
+        self._edits = True
+        self._path("edited", path)
+        self._sample(code)
+
+    def _sample(self, code: str) -> None:
+        if code and self._room > 0:
+            self._written.append(code[: self._room])
+            self._room -= len(code)
+
+    def _looks(self) -> str:
+        found = look("\n".join(self._written)) if self._written else None
+        if found is None or not found.language:
+            return ""
+        self._count("looks", found.language, found.language)
+        return found.language
+
+    def _wrote(self, leader: str, opinion: str) -> bool:
+        """Work that changed files is only surely of a language that was written."""
+        return not self._edits or bool(self._counts["edited"][leader]) or opinion == leader
 
     def _command(self, command: str) -> None:
         for rule in self._rules.commands:
@@ -168,8 +190,11 @@ class Classifier:
                 if found:
                     self._count("output", rule.language, _short(_line_around(text, found)))
 
-    def _settle_either(self) -> None:
-        """Give what fits JavaScript and TypeScript to the one whose files were touched more."""
+    def _settle_either(self, opinion: str) -> str:
+        """Give what fits JavaScript and TypeScript to the one whose files were touched more. Returns the opinion.
+
+        TypeScript without a type looks like JavaScript, and what looks like TypeScript is no JavaScript file.
+        """
         files = {
             language: self._counts["edited"][language] + self._counts["read"][language]
             for language in ("typescript", "javascript")
@@ -178,6 +203,11 @@ class Classifier:
         for kind in ("command", "output"):
             self._counts[kind][winner] += self._counts[kind].pop(EITHER, 0)
             self._details[kind, winner].update(self._details.pop((kind, EITHER), Counter()))
+        if opinion == "javascript" and winner == "typescript":
+            self._counts["looks"] = Counter({winner: 1})
+            self._details["looks", winner] = Counter({winner: 1})
+            return winner
+        return opinion
 
     def _in_words(self, kind: str, language: str, count: int) -> str:
         found = self._details[kind, language].most_common(2)
@@ -196,18 +226,18 @@ class Classifier:
                 return f"{count} output{'s' if count > 1 else ''}: {shown}"
             case "fence":
                 return f"{count} code block{'s' if count > 1 else ''}: {shown}"
+            case "looks":
+                return f"the written code looks like {shown}"
             case _:
                 return f"the request says {shown}"
 
 
-def _text(raw: msgspec.Raw) -> str:
-    """A string argument's value; a list of strings (Codex' `shell`) joined; anything else is empty."""
-    if raw == b"null":
-        return ""
-    value = msgspec.json.decode(raw)
-    if isinstance(value, list):
-        return " ".join(item for item in value if isinstance(item, str))
-    return value if isinstance(value, str) else ""
+def _is_script(tag: str, code: str) -> bool:
+    """Whether a block without a language's tag is code to learn from rather than commands or output."""
+    lines = code.count("\n")
+    if tag.lower() in _SHELL_TAGS:
+        return lines >= _SCRIPT_LINES or code.startswith("#!")
+    return not tag and lines >= _UNTAGGED_LINES
 
 
 def _short(text: str) -> str:

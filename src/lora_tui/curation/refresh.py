@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from lora_tui.curation import decisions
+from lora_tui.curation import decisions, outcome, snippets, tool_names
+from lora_tui.curation.classify import VERSION as CLASSES
 from lora_tui.curation.clusters import recluster
 from lora_tui.curation.language_rules import rules
 from lora_tui.curation.redact import VERSION as REDACTION
@@ -80,7 +81,8 @@ class _Known(msgspec.Struct, frozen=True):
 
 def stamp() -> str:
     """The versions of what examples are made with; when one is raised, every example is looked at anew."""
-    return f" {SEGMENTS}.{rules().table.version}.{REDACTION}"
+    tables = (rules().table.version, snippets.table().version, tool_names.table().version)
+    return " " + ".".join(map(str, (SEGMENTS, CLASSES, *tables, outcome.stamp(), REDACTION)))
 
 
 def stored_messages(
@@ -98,15 +100,18 @@ def stored_messages(
 def _one_session(connection: sqlite3.Connection, session: int, made_with: str) -> list[str]:
     """Store one session's segments; returns each one's reason to be dropped ('' for a candidate)."""
     known = {native: _Known(*rest) for native, *rest in connection.execute(_KNOWN, (session,))}
-    (before,) = connection.execute("SELECT curated FROM session WHERE id = ?", (session,)).fetchone()
+    query = "SELECT curated, source FROM session WHERE id = ?"
+    before, source = connection.execute(query, (session,)).fetchone()
     same_rules = before.endswith(made_with)
     reasons: list[str] = []
-    for segment in segments(stored_messages(connection, session)):
+    for segment in segments(stored_messages(connection, session), source):
         stored = known.pop(segment.native_id, None)
-        if stored is not None and same_rules and stored.is_still(segment):  # only its place may have moved
+        if stored is not None and same_rules and stored.is_still(segment):
+            # its place may have moved, and what the user said next tells how it went
+            signals = _encoder.encode(segment.signals)
             connection.execute(
-                "UPDATE example SET first_seq = ?, last_seq = ? WHERE id = ?",
-                (segment.first_seq, segment.last_seq, stored.id),
+                "UPDATE example SET first_seq = ?, last_seq = ?, outcome = ?, signals = ? WHERE id = ?",
+                (segment.first_seq, segment.last_seq, segment.outcome, signals, stored.id),
             )
             continue
         reasons.append(_store(connection, session, segment, stored))
@@ -144,6 +149,9 @@ def _store(connection: sqlite3.Connection, session: int, segment: Segment, store
         doc,
         _encoder.encode(segment.findings),
         segment.secrets,
+        segment.outcome,
+        _encoder.encode(segment.signals),
+        segment.verdict.opinion,
     )
     if stored is None:
         identity = connection.execute(_INSERT, (session, segment.native_id, *values)).lastrowid
@@ -193,14 +201,14 @@ _KNOWN = "SELECT native_id, id, key, dropped, findings, doc FROM example WHERE s
 
 _INSERT = """
 INSERT INTO example (session_id, native_id, first_seq, last_seq, key, request, language, confidence, verdict, agent,
-                     model, turns, characters, created, dropped, doc, findings, secrets)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     model, turns, characters, created, dropped, doc, findings, secrets, outcome, signals, opinion)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _UPDATE = """
 UPDATE example SET first_seq = ?, last_seq = ?, key = ?, request = ?, language = ?, confidence = ?, verdict = ?,
     agent = ?, model = ?, turns = ?, characters = ?, created = ?, dropped = ?, doc = ?,
-    findings = ?, secrets = ?, duplicate_of = NULL
+    findings = ?, secrets = ?, outcome = ?, signals = ?, opinion = ?, duplicate_of = NULL
 WHERE id = ?
 """
 

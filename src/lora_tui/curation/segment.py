@@ -1,6 +1,9 @@
 """A session becomes training candidates: one segment per request of the user.
 
-A turn of three words or fewer ("continue", "yes please") asks nothing by itself and stays with the segment before it.
+A turn of three words or fewer ("continue", "yes please"), and a longer one that only says to go on, asks nothing by
+itself and stays with the segment before it. What is no candidate is kept with the reason: nothing done and nothing said
+('empty'), the provider failed ('error'), the user stopped it ('interrupted'), the model refused ('refused'), or it made
+the same call three times running ('looping').
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from lora_tui.curation.actions import Action, actions
 from lora_tui.curation.classify import Classifier, Verdict
-from lora_tui.curation.redact import Redactor
-from lora_tui.sources.model import Message, as_sent, own_words, text_of
+from lora_tui.curation.outcome import Course, Outcome, Signal, continues, refuses
+from lora_tui.curation.redact import Redactor, redact_text
+from lora_tui.sources.model import Message, ToolCall, as_sent, own_words, text_of
 
-VERSION = 2  # raise it when the same messages would give other segments
+VERSION = 3  # raise it when the same messages would give other segments
 
 _SHORT_TURN_WORDS = 3
+_LOOP = 3  # the same call this many times running
 _BREAKS = ("compaction", "subtask")  # what the model says next answers these, not the request before them
 _SEARCH_CHARACTERS = 4_000
 _REQUEST_CHARACTERS = 200
@@ -41,6 +47,8 @@ class Segment(msgspec.Struct, frozen=True):
     dropped: str  # why it is no candidate; empty if it is one
     findings: dict[str, int]  # redaction rule -> how often it applied
     secrets: int  # how many of them are secrets
+    outcome: Outcome
+    signals: list[Signal]  # why the outcome is what it is
 
 
 def belongs(message: Message) -> bool:
@@ -48,19 +56,24 @@ def belongs(message: Message) -> bool:
     return not message.about.reverted and not message.about.origin
 
 
-def segments(messages: Iterable[Message]) -> Iterator[Segment]:
-    """Cut a session's messages (in order) into segments. Memory: the counts of one segment."""
+def segments(messages: Iterable[Message], source: str = "") -> Iterator[Segment]:
+    """Cut a session's messages (in order) into segments. `source`: whose session it is. Memory: one segment's counts.
+
+    A segment is given out when the next one has begun: what the user says then is a sign of how it went.
+    """
     current: _Open | None = None
     for seq, message in enumerate(messages):
         if message.about.origin in _BREAKS and current is not None:
             yield current.close()
             current = None
         if not belongs(message):
+            if current is not None:
+                current.left_out(message)
             continue
         if message.role == "user" and _opens(message, current):
             if current is not None:
-                yield current.close()
-            current = _Open(seq, message)
+                yield current.close(own_words(message))
+            current = _Open(seq, message, source)
         if current is not None:
             current.add(seq, message)
     if current is not None:
@@ -68,65 +81,110 @@ def segments(messages: Iterable[Message]) -> Iterator[Segment]:
 
 
 def _opens(message: Message, current: _Open | None) -> bool:
-    words = own_words(message).split()
-    return bool(words) and (current is None or len(words) > _SHORT_TURN_WORDS)
+    said = own_words(message)
+    words = said.split()
+    if current is None:
+        return bool(words)
+    return len(words) > _SHORT_TURN_WORDS and not continues(said)
 
 
 class _Open:
     """The segment that is being collected."""
 
-    def __init__(self, seq: int, message: Message) -> None:
+    def __init__(self, seq: int, message: Message, source: str) -> None:
         self.first_seq = self.last_seq = seq
         self.native_id = message.about.native_id or str(seq)
-        self.request = ""
+        self.asked = own_words(message)  # as it was typed
+        self.request = self.answer = ""
         self.agent = message.about.agent
         self.model = ""
         self.turns = self.characters = self.created = 0
-        self.answered = self.interrupted = False
+        self.interrupted = self.failed = self.acted = self.called = False
         self.calls: list[int] = []
+        self.repeated, self.last_call = 0, ("", "")
+        self.looping = False
         self.search: list[str] = []
         self.room = _SEARCH_CHARACTERS
         self.hash = hashlib.blake2b(digest_size=16)
         self.classifier = Classifier()
+        self.course = Course(source)
         self.redactor = Redactor()
 
     def add(self, seq: int, message: Message) -> None:
         self.last_seq = seq
         self.created = max(self.created, message.about.created)
-        self.classifier.add(message)
         self.hash.update(msgspec.json.encode(as_sent(message)))
-        message = self.redactor.message(message)  # from here on it goes into lists and the search index
+        for call in message.tool_calls:
+            self._identify(call)
+        message = self.redactor.message(message)  # from here on it goes into lists, evidence and the search index
         text = text_of(message)
         self.characters += len(text)
+        done = actions(message)
+        self.classifier.add(message, done)
+        self.course.add(message, done)
         if message.role == "assistant":
-            self._answer(message, text)
+            self._answer(message, text, done)
         elif message.role == "user":
             self.request = self.request or own_words(message)
             self._remember(own_words(message))
 
-    def _answer(self, message: Message, text: str) -> None:
+    def left_out(self, message: Message) -> None:
+        """A message within the segment that is no part of it."""
+        if message.about.reverted and message.role == "assistant":
+            self.course.undone()
+
+    def _answer(self, message: Message, text: str, done: list[Action]) -> None:
+        about = message.about
         self.turns += 1
-        self.model = message.about.model or self.model
-        self.interrupted = message.about.interrupted or message.about.error == "MessageAbortedError"
-        self.answered = self.answered or bool(text.strip()) or bool(message.tool_calls)
+        self.model = about.model or self.model
+        self.interrupted = about.interrupted or about.error == "MessageAbortedError"
+        self.failed = bool(about.error) and not self.interrupted
+        self.answer = text if text.strip() else self.answer
+        self.acted = self.acted or any(one.edits or one.kind == "command" for one in done)
+        self.called = self.called or bool(done)
         self._remember(text)
-        for call in message.tool_calls:
+        for call, one in zip(message.tool_calls, done, strict=True):
             arguments = call.function.arguments
             self.characters += len(arguments)
             self._remember(arguments)
-            call_text = "\0".join((self.request, call.id, call.function.name, arguments))
-            digest = hashlib.blake2b(call_text.encode(errors="replace"), digest_size=8).digest()
-            self.calls.append(int.from_bytes(digest, "big", signed=True))
+            if not one.waits:
+                self._repeat(call)
+
+    def _repeat(self, call: ToolCall) -> None:
+        this = (call.function.name, call.function.arguments)
+        self.repeated = self.repeated + 1 if this == self.last_call else 1
+        self.last_call = this
+        self.looping = self.looping or self.repeated >= _LOOP
+
+    def _identify(self, call: ToolCall) -> None:
+        """Number a call by what was asked and called: a fork's copy gets the same number."""
+        text = "\0".join((self.asked, call.id, call.function.name, call.function.arguments))
+        digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest()
+        self.calls.append(int.from_bytes(digest, "big", signed=True))
 
     def _remember(self, text: str) -> None:
         if text and self.room > 0:
             self.search.append(text[: self.room])
             self.room -= len(text)
 
-    def close(self) -> Segment:
-        dropped = "interrupted" if self.interrupted else "" if self.answered else "empty"
+    def _dropped(self) -> str:
+        """Why this is no candidate; '' when it is one."""
         if self.redactor.blocked:
-            dropped = self.redactor.blocked
+            return self.redactor.blocked
+        if self.interrupted:
+            return "interrupted"
+        if self.failed and not self.acted and not self.answer:
+            return "error"
+        if not self.acted and not self.answer:
+            return "empty"
+        if self.looping:
+            return "looping"
+        return "refused" if not self.called and refuses(self.answer) else ""
+
+    def close(self, next_words: str = "") -> Segment:
+        """The finished segment. `next_words`: what the user said after it."""
+        if next_words:
+            self.course.next_turn(redact_text(next_words)[0])
         return Segment(
             native_id=self.native_id,
             first_seq=self.first_seq,
@@ -141,7 +199,9 @@ class _Open:
             created=self.created,
             calls=sorted(set(self.calls)),
             search="\n".join(self.search),
-            dropped=dropped,
+            dropped=self._dropped(),
             findings=dict(self.redactor.findings),
             secrets=self.redactor.secrets,
+            outcome=self.course.outcome(),
+            signals=self.course.signals(),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lora_tui.curation import examples, labels, reading
 from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
@@ -58,6 +60,57 @@ def test_undone_messages_and_the_users_own_commands_are_in_no_example(workspace:
     examples.refresh(workspace)
     assert requests(workspace) == ["Explain the borrow checker"]
     assert all("pond" not in str(message.content) for message in reading.example(workspace, 1).messages)
+
+
+@pytest.mark.parametrize(
+    "words", ["go on", "Please go on with the rest.", "[Request interrupted by user for tool use]"]
+)
+def test_a_turn_that_asks_nothing_by_itself_opens_no_example(workspace: Workspace, words: str) -> None:
+    store_session(workspace, "ses_1", [user("Rename the module to codec"), says("So far."), user(words), says("Done.")])
+    examples.refresh(workspace)
+    assert requests(workspace) == ["Rename the module to codec"]
+
+
+def looping(times: int, tool: str = "bash") -> list[Message]:
+    arguments = {"command": "cargo test"} if tool == "bash" else {"session_id": 1, "chars": ""}
+    return [one for number in range(times) for one in calls(tool, arguments, "same", call_id=f"call_{number}")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "messages"),
+    [
+        ("looping", [*looping(3), says("It does not work.")]),
+        ("refused", [says("I'm sorry, but I can't help with that.")]),
+        ("error", [says("", error="APIError")]),
+        ("interrupted", [says("Half", interrupted=True)]),
+        ("empty", []),
+        ("empty", calls("read", {"filePath": "a.rs"}, "1: x")),
+    ],
+    ids=["looping", "refused", "error", "interrupted", "nothing said", "only looked"],
+)
+def test_what_nobody_should_learn_is_dropped_with_its_reason(
+    workspace: Workspace, reason: str, messages: list[Message]
+) -> None:
+    store_session(workspace, "ses_1", [user("Make the parser faster please"), *messages])
+    examples.refresh(workspace)
+    assert examples.counts(workspace).dropped == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        looping(2),
+        [*looping(2), *calls("edit", {"filePath": "a.rs"}, "ok"), *looping(2)],
+        [*calls("bash", {"command": "make"}, "…"), *looping(4, "write_stdin"), says("Built.")],
+        [*calls("read", {"filePath": "a.rs"}, "x"), says("I'm sorry, but I can't help with that.")],
+        [says("", error="APIError"), says("After another try: done.")],
+    ],
+    ids=["twice", "twice and again after an edit", "waiting", "looked before it refused", "the second try answered"],
+)
+def test_what_only_resembles_a_reason_to_drop_stays(workspace: Workspace, messages: list[Message]) -> None:
+    store_session(workspace, "ses_1", [user("Make the parser faster please"), *messages])
+    examples.refresh(workspace)
+    assert examples.counts(workspace).total == 1
 
 
 def test_a_request_without_an_answer_and_an_interrupted_one_are_dropped_with_their_reason(workspace: Workspace) -> None:

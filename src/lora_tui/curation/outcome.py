@@ -1,0 +1,213 @@
+"""How the work on a request went, from signs that a person can check. Rules: rules/outcome.toml.
+
+What counts is what came after the last edit: a check that failed there outweighs everything, then what the user said
+next, then checks that passed and commits. Without any sign the outcome is unknown, and a person decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from lora_tui.curation.actions import Action, edits_in_text
+from lora_tui.curation.outcome_rules import Check, rules
+from lora_tui.sources.model import Message, own_words, text_of
+
+Outcome = Literal["success", "unknown", "complained", "failed"]
+
+VERSION = 1  # raise it when the same messages would give another outcome; the table has its own
+
+_REAL_CODE = {"git": "a commit of the repository's history", "augment": "code of a repository as people wrote it"}
+
+_LOOKED_AT = 30_000  # last characters of an output: results stand at the end
+_WORDS = 400  # first characters of what the user says
+_HIDES_EXIT = re.compile(r"\||;|&\s*$")  # behind a check: the exit code is another command's
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One sign; `detail` is what a person reads."""
+
+    name: str  # 'tests passed', 'build failed', 'committed', 'complaint', 'undone', 'no complaint', …
+    detail: str
+
+
+class _Checked(NamedTuple):
+    good: bool
+    decides: bool
+    detail: str
+
+
+def stamp() -> str:
+    """The version of what outcomes are made with."""
+    return f"{VERSION}.{rules().version}"
+
+
+def failed(message: Message, done: Action | None) -> bool:
+    """Whether a tool's output says that its call went wrong. Finding nothing (grep) is no failure."""
+    about = message.about
+    if about.error or about.interrupted:
+        return True
+    found = rules()
+    if about.exit is not None:
+        harmless = about.exit == 1 and done is not None and found.harmless.search(done.command)
+        return about.exit != 0 and not harmless
+    return found.failing.search(text_of(message)[:_WORDS]) is not None
+
+
+def continues(words: str) -> bool:
+    """Whether a turn only tells the agent to go on, or is the agent's note that it was interrupted."""
+    found = rules()
+    if found.interruption.match(words):
+        return True
+    return len(words.split()) <= 7 and found.continuing.match(words) is not None
+
+
+def refuses(answer: str) -> bool:
+    """Whether an answer that did nothing else is a refusal."""
+    return len(answer) <= 600 and rules().refusal.search(answer[:_WORDS]) is not None
+
+
+class Course:
+    """Collects signs message by message; `signals` and `outcome` weigh them. `source`: whose sessions these are."""
+
+    def __init__(self, source: str = "") -> None:
+        self._rules = rules()
+        self._source = source
+        self._open: dict[str, Action] = {}  # calls whose output is still to come
+        self._checks: dict[str, _Checked] = {}  # of the last edit
+        self._committed = ""
+        self._applied: list[str] = []
+        self._complaint = self._undone = self._content = ""
+        self.edited = False
+        self._asked = False
+
+    def add(self, message: Message, actions: Sequence[Action] = ()) -> None:
+        """Take in one message with what each of its calls does."""
+        if message.role == "user":
+            if self._asked:
+                self._said(own_words(message))
+            self._asked = True
+        elif message.role == "assistant":
+            self._open.update((call.id, done) for call, done in zip(message.tool_calls, actions, strict=True))
+            self._answer(message)
+        elif message.role == "tool":
+            done = self._open.pop(message.tool_call_id, None)
+            if done is not None:
+                self._result(done, message)
+
+    def undone(self) -> None:
+        """The user took back messages of this request."""
+        self._undone = "messages of this request were undone"
+
+    def next_turn(self, words: str) -> None:
+        """Take in what the user said next: a complaint about this request, or none."""
+        self._said(words)
+        if words and not self._complaint and not self._undone:
+            self._content = _short(words)
+
+    def outcome(self) -> Outcome:
+        """The weighed signs."""
+        deciding = [check for check in self._checks.values() if check.decides]
+        if self._source in _REAL_CODE:
+            return "success"
+        if any(not check.good for check in deciding):
+            return "failed"
+        if self._complaint or self._undone:
+            return "complained"
+        return "success" if deciding or self._committed else "unknown"
+
+    def signals(self) -> list[Signal]:
+        """The signs themselves: bad ones first."""
+        found = [Signal(f"{name} failed", check.detail) for name, check in self._checks.items() if not check.good]
+        if self._undone:
+            found.append(Signal("undone", self._undone))
+        if self._complaint:
+            found.append(Signal("complaint", self._complaint))
+        found += [Signal(f"{name} passed", check.detail) for name, check in self._checks.items() if check.good]
+        if self._source in _REAL_CODE:
+            found.append(Signal("committed", _REAL_CODE[self._source]))
+        elif self._committed:
+            found.append(Signal("committed", _short(self._committed)))
+        if self._applied:
+            shown = list(dict.fromkeys(self._applied))
+            found.append(Signal("applied", _short(", ".join(shown))))
+        if self._content:
+            found.append(Signal("no complaint", f"next: {self._content}"))
+        return found
+
+    def _answer(self, message: Message) -> None:
+        """Edits in the text of an answer; whoever applied them noted which, and the commit made of them."""
+        about = message.about
+        if not about.error and (about.diffs or edits_in_text(text_of(message))):
+            self._edit()
+        self._applied += about.diffs
+        if about.commit:
+            self._committed = about.commit
+
+    def _said(self, words: str) -> None:
+        start = words[:_WORDS]
+        if self._rules.undo.search(start):
+            self._undone = _short(words)
+        elif self._rules.complaint.search(start):
+            self._complaint = _short(words)
+
+    def _edit(self) -> None:
+        """Everything that was checked before is about older code; a complaint has been worked on."""
+        self.edited = True
+        self._checks.clear()
+        self._committed = self._complaint = ""
+
+    def _result(self, done: Action, message: Message) -> None:
+        if done.edits and not failed(message, done):
+            self._edit()
+        if not done.command or not self.edited or message.about.interrupted:
+            return
+        output = text_of(message)[-_LOOKED_AT:]
+        self._check(done.command, output, message)
+        if (
+            self._rules.commit.search(done.command)
+            and not failed(message, done)
+            and not self._rules.commit_failed.search(output)
+        ):
+            self._committed = _first_line(output) or done.command
+
+    def _check(self, command: str, output: str, message: Message) -> None:
+        about = message.about
+        if about.exit in self._rules.not_run_exit or self._rules.not_run.search(output[:2_000]):
+            return
+        run = [(check, found) for check in self._rules.checks if (found := check.command.search(command))]
+        blamed = [check for check, _ in run if check.failed.search(output)] or [check for check, _ in run[-1:]]
+        for check, found in run:
+            good = self._judge(check, command[found.end() :], output, message, check in blamed)
+            if good is not None:
+                shown = check.failed.search(output) if not good else check.passed.search(output)
+                said = _line(output, shown) if shown else f"exit {about.exit}" if about.exit is not None else "error"
+                start = command[found.start() :].lstrip(" ;&|(\n/")
+                self._checks[check.name] = _Checked(good, check.decides, f"{_short(start)}: {_short(said)}")
+
+    def _judge(self, check: Check, behind: str, output: str, message: Message, blamed: bool) -> bool | None:
+        """Good, bad, or not to be told."""
+        code = message.about.exit
+        if code is not None and not _HIDES_EXIT.search(behind.split("\n", 1)[0]):
+            return True if code == 0 else False if blamed else None
+        if check.failed.search(output) or (message.about.error and blamed):
+            return False
+        return True if check.passed.search(output) else None
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 72 else line[:71] + "…"
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def _line(text: str, found: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, found.start() + 1) + 1
+    end = text.find("\n", max(found.end() - 1, start))
+    return text[start : end if end >= 0 else None]
