@@ -57,7 +57,7 @@ def test_every_history_on_the_machine_is_found_and_none_is_opened(home: Path) ->
 def test_a_dry_run_shows_and_reads_nothing(home: Path, workspace: Workspace, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ingest", "--all", "--dry-run"]) == 0
     shown = capfd.readouterr().out
-    assert all(name in shown for name in ("opencode.db", ".claude/projects", ".codex", ".aider.chat.history.md"))
+    assert all(name in shown for name in ("opencode.db", "~/.claude/projects", "~/.codex", ".aider.chat.history.md"))
     assert read.count(workspace) == 0
     assert run(["ingest", "--all", "--dry-run", "--json"]) == 0
     assert len(printed(capfd)["found"]) == 4

@@ -181,7 +181,7 @@ def _as_data(report: IngestReport) -> dict[str, object]:
 
 def _found_text(found: Discovery) -> str:
     rows = [
-        (place.source, "?" if place.sessions is None else f"{place.sessions:,}", _megabytes(place.size), place.where)
+        (place.source, "?" if place.sessions is None else f"{place.sessions:,}", place.amount, place.shown)
         for place in found.found
     ]
     lines = ["Found on this machine (opened read-only):", table(rows, ("source", "sessions", "size", "where"))]
@@ -193,10 +193,6 @@ def _found_text(found: Discovery) -> str:
 
 def _many(sessions: int) -> str:
     return f"{sessions:,} session{'' if sessions == 1 else 's'}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
 
 
 def _as_text(reports: Sequence[IngestReport]) -> str:

@@ -19,6 +19,17 @@ class Place(msgspec.Struct, frozen=True):
     sessions: int | None  # None: known only once it is read
     size: int  # bytes
 
+    @property
+    def shown(self) -> str:
+        """Where it is, with `~` for the home directory."""
+        path = Path(self.where)
+        return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else self.where
+
+    @property
+    def amount(self) -> str:
+        """The size as people say it."""
+        return f"{self.size / 1e6:,.1f} MB" if self.size >= 100_000 else f"{self.size / 1e3:,.1f} kB"
+
 
 class Missing(msgspec.Struct, frozen=True):
     """A source without a history here."""

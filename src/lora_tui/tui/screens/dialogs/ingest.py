@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,8 +14,7 @@ from textual.widgets import Input, Static
 from lora_tui.tui.safe_text import plain
 from lora_tui.tui.screens.dialogs.dialog import Dialog
 
-if TYPE_CHECKING:
-    from lora_tui.sources.discover import Place
+_SHOWN = 10  # histories
 
 
 class IngestDialog(Dialog[list[str]]):
@@ -62,7 +60,9 @@ class IngestDialog(Dialog[list[str]]):
             self.post_message(self.Found(lines, False))
             return
         lines = ["Sessions on this machine, opened read-only:", ""]
-        lines += [_line(place) for place in found.found]
+        lines += [f"{place.source:<11} {place.amount:>9}  {place.shown}" for place in found.found[:_SHOWN]]
+        if len(found.found) > _SHOWN:
+            lines.append(f"… and {len(found.found) - _SHOWN} more")
         self.post_message(self.Found(lines, True))
 
     def on_ingest_dialog_found(self, message: Found) -> None:
@@ -79,9 +79,3 @@ class IngestDialog(Dialog[list[str]]):
             self.dismiss(["ingest", "--path", os.path.expanduser(typed)])
         elif self._any_found:
             self.dismiss(["ingest", "--all", "--yes"])
-
-
-def _line(place: Place) -> str:
-    sessions = "" if place.sessions is None else f"{place.sessions:,} sessions, "
-    size = f"{place.size / 1e6:,.1f} MB" if place.size else ""
-    return f"  {place.source:<12}{place.where}  {sessions}{size}"
