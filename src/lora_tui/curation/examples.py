@@ -9,6 +9,8 @@ import msgspec
 
 from lora_tui.curation.filters import EVERYTHING, Decision, Filter, where
 from lora_tui.curation.orders import Order, ordered
+from lora_tui.curation.redact import redact_text
+from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import Refreshed, refresh
 from lora_tui.workspace.layout import Workspace
 
@@ -81,12 +83,13 @@ def ids(workspace: Workspace, filter: Filter = EVERYTHING, order: Order = "recen
 
 def rows(workspace: Workspace, ids: Sequence[int]) -> list[ExampleRow]:
     """The rows of these ids, in their order; an id that is gone is left out."""
+    off = switched_off(workspace)
     marks = ",".join("?" * len(ids))
     found = workspace.connection().execute(
         f"SELECT {COLUMNS} FROM example JOIN session ON session.id = example.session_id WHERE example.id IN ({marks})",
         tuple(ids),
     )
-    by_id = {found_row[0]: as_row(found_row) for found_row in found}
+    by_id = {found_row[0]: as_row(found_row, off) for found_row in found}
     return [by_id[identity] for identity in ids if identity in by_id]
 
 
@@ -109,8 +112,10 @@ def counts(workspace: Workspace) -> Counts:
     return Counts(total=total, by_language=by_language, dropped=dropped)
 
 
-def as_row(values: Sequence[object]) -> ExampleRow:
-    """A row of COLUMNS."""
+def as_row(values: Sequence[object], off: frozenset[str]) -> ExampleRow:
+    """A row of COLUMNS; what a source or a person wrote is redacted (`off`: the rules that are not applied)."""
     given = dict(zip(ExampleRow.__struct_fields__, values, strict=True))
+    for name in ("title", "directory", "note"):
+        given[name] = redact_text(str(given[name]), off)[0]
     given["tags"] = msgspec.json.decode(str(given["tags"]))
     return msgspec.convert(given, ExampleRow, strict=False)

@@ -9,7 +9,9 @@ import msgspec
 
 from lora_tui.curation.classify import Verdict
 from lora_tui.curation.examples import COLUMNS, ExampleRow, as_row
+from lora_tui.curation.outcome import Signal
 from lora_tui.curation.redact import redacted
+from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stored_messages
 from lora_tui.curation.segment import belongs
 from lora_tui.sources.model import Message
@@ -26,6 +28,7 @@ class Example(msgspec.Struct, frozen=True):
     messages: list[Message]
     findings: dict[str, int]  # redaction rule -> how often it applied
     blocked: str = ""  # why it may not be exported at all
+    signals: list[Signal] = []  # how the work went, and why
 
 
 def example(workspace: Workspace, identity: int, before: Sequence[Message] = ()) -> Example:
@@ -35,22 +38,24 @@ def example(workspace: Workspace, identity: int, before: Sequence[Message] = ())
     """
     connection = workspace.connection()
     record = connection.execute(
-        f"SELECT {COLUMNS}, example.key, example.verdict, example.session_id, first_seq, last_seq, label.value "
+        f"SELECT {COLUMNS}, example.key, example.verdict, example.signals, session_id, first_seq, last_seq, label.value "
         "FROM example JOIN session ON session.id = example.session_id LEFT JOIN label ON label.id = example.edit "
         "WHERE example.id = ?",
         (identity,),
     ).fetchone()
     if record is None:
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
-    *fields, key, verdict, session, first, last, edited = record
-    safe = redacted([*before, *_messages(connection, session, first, last, edited)])
+    *fields, key, verdict, signals, session, first, last, edited = record
+    off = switched_off(workspace)
+    safe = redacted([*before, *_messages(connection, session, first, last, edited)], off)
     return Example(
-        row=as_row(fields),
+        row=as_row(fields, off),
         key=key,
         verdict=msgspec.json.decode(verdict, type=Verdict),
         messages=safe.messages,
         findings=safe.findings,
         blocked=safe.blocked,
+        signals=msgspec.json.decode(signals, type=list[Signal]) if signals else [],
     )
 
 
@@ -62,7 +67,7 @@ def recorded(workspace: Workspace, identity: int) -> list[Message]:
     ).fetchone()
     if found is None:
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
-    return redacted(_messages(connection, *found, None)).messages
+    return redacted(_messages(connection, *found, None), switched_off(workspace)).messages
 
 
 def _messages(

@@ -178,6 +178,3 @@ def redact_text(text: str, off: frozenset[str] = frozenset()) -> tuple[str, dict
     """A text by itself, and what was found in it."""
     redactor = Redactor(off)
     return redactor.text(text), dict(redactor.findings)
-
-
-VERSION = 2

@@ -83,6 +83,14 @@ _NOT_BEFORE = re.compile(
 )
 
 
+_KINDS_OF_KEY = re.compile(
+    r"(?i)(?:api|app|access|secret|private|auth|authorization|encryption|encrypt|signing|sign|master|session|service"
+    r"|licen[sc]e|account|shared|storage|client|consumer|deploy|admin|root|write|ingest|user|host|hmac|cipher|crypto|ssh"
+    r"|pgp|aes|rsa|jwt|oauth|wallet|webhook|subscription|functions?|project)[ _.-]?$"
+)
+_VARIABLE = re.compile(r"(?<![a-z])[A-Z][A-Z0-9_]+_$")
+
+
 def entropy(value: str) -> float:
     """Shannon entropy in bits per character."""
     size = len(value)
@@ -130,16 +138,8 @@ def assigned(match: re.Match[str], value: str) -> bool:
     groups = match.groupdict()
     quoted = bool(groups.get("q"))
     name, rest = (groups.get("n") or "").lower(), groups.get("rest") or ""
-    if name:
-        if name.endswith("s") and name[:-1].endswith(("token", "key")):
-            return False
-        before = match.string[max(0, match.start() - 14) : match.start()]
-        plain = rest.strip("\"'`]")
-        snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", plain)
-        if _OTHER_THING.search(snake) or _OTHER_THING.search(snake.lstrip("s")) or _NOT_BEFORE.search(before):
-            return False
-        if not _names_a_secret(match, name, before):
-            return False
+    if name and not _names_a_secret(name, rest, match.string[max(0, match.start() - 24) : match.start()]):
+        return False
     if not not_masked(match, value) or _NOTHING.search(value) or value.lower() in _USUAL:
         return False
     a_password = "pass" in name or "pwd" in name
@@ -160,19 +160,18 @@ def assigned(match: re.Match[str], value: str) -> bool:
     return _has_digit(value) and _has_letter(value) and not _words(value)
 
 
-def _names_a_secret(match: re.Match[str], name: str, before: str) -> bool:
-    """A name that ends in `_key` without saying what kind of key: only as an environment variable (FAL_KEY)."""
-    said = match.group("n")
-    if not re.fullmatch(r"[a-z0-9]{2,20}_key", name):
+def _names_a_secret(word: str, rest: str, before: str) -> bool:
+    """Whether `word` in a name, with the `rest` of the name and what stands before it, says that a secret follows."""
+    if word in ("token", "key") and rest[:1] in ("s", "S", "i", "r", "w"):  # tokens, tokenizer, keyring, keyword
+        return False
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rest)
+    if _OTHER_THING.search(snake) or _NOT_BEFORE.search(before):
+        return False
+    if word != "key" or rest.lower().startswith("_base"):
         return True
-    kinds = "api app access secret private auth encryption encrypt signing sign master session service license licence"
-    kinds += (
-        " account shared storage client consumer deploy admin root write ingest user host hmac cipher crypto ssh pgp"
-    )
-    kinds += " aes rsa jwt oauth wallet webhook subscription function functions project"
-    if name[:-4] in kinds.split() or name[:-4].endswith(("secret", "private", "access", "api", "master")):
+    if _KINDS_OF_KEY.search(before):
         return True
-    return said.isupper() and not _NOT_BEFORE.search(name[:-4]) and not re.search(r"[a-z]$", before)
+    return bool(_VARIABLE.search(before)) and not rest.strip(")]")  # FAL_KEY
 
 
 def email(match: re.Match[str], value: str) -> bool:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 _CODED = re.compile(r"""\x1b\[[0-9;]*[A-Za-z]|\\+u00[0-9A-Fa-f]{2}|\\+[/"nrt]|%[2-7][0-9A-Fa-f]""")
-_SIGNS = ("\x1b[", '\\"', "\\u00", "\\/", "%3", "%2", "%4")
+_URL_CODED = re.compile(r"%(?:3[ADad]|2[2BFbf]|40)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -46,7 +46,7 @@ class Decoded(NamedTuple):
 
 def decoded(text: str) -> Decoded | None:
     """The text without what hides its words; None when nothing hides any."""
-    if not any(sign in text for sign in _SIGNS):
+    if not _hides(text):
         return None
     pieces: list[str] = []
     places: list[int] = []
@@ -65,6 +65,13 @@ def decoded(text: str) -> Decoded | None:
         return None
     pieces.append(text[before:])
     return Decoded("".join(pieces), places, edits)
+
+
+def _hides(text: str) -> bool:
+    """Whether it is worth decoding: colours, escapes of signs, URL encoding, or JSON with escapes."""
+    if "\\" in text and ("\\u00" in text or "\\/" in text or text[:1] in ("{", "[", '"')):
+        return True
+    return "\x1b[" in text or ("%" in text and _URL_CODED.search(text) is not None)
 
 
 def _meant(code: str) -> str:

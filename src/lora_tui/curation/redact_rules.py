@@ -6,6 +6,7 @@ A pattern is compiled when its keyword is met for the first time: most are never
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,30 @@ from typing import Literal
 import msgspec
 
 from lora_tui.workspace import toml
+from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
 TABLE = Path(__file__).with_name("rules") / "secrets.toml"
+
+# Many keywords hold one of these: where it does not occur, none of them is searched for.
+_GATES = (
+    "pass",
+    "token",
+    "secret",
+    "key",
+    "auth",
+    "-----",
+    "cookie",
+    "user",
+    "$",
+    "://",
+    "sk_",
+    "rk_",
+    "xo",
+    "hook",
+    "home",
+)
 
 _PARTS = {
     # A letter before the n of an escaped line end, or before the D of %3D, is no part of a word.
@@ -36,6 +57,8 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, dict=True):
     no: tuple[str, ...]
     flags: Literal["", "i"] = ""
     loose: bool = False
+    named: bool = False
+    in_runs: bool = False
     before: int = 0
     group: int | str = 0
     entropy: float = 0.0
@@ -53,6 +76,9 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, dict=True):
         return re.compile(text, re.ASCII | (re.IGNORECASE if self.flags else 0))
 
 
+Keywords = list[tuple[str, list[Rule]]]
+
+
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -63,9 +89,11 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Active(msgspec.Struct, frozen=True):
     """The rules that are on, by how they are looked for; the first of two in `order` wins."""
 
-    loose: list[tuple[str, list[Rule]]]  # keyword -> rules: searched for in every text
-    tight: list[tuple[str, list[Rule]]]  # only where a long run of token characters holds the keyword
-    anywhere: list[Rule]  # without a keyword
+    loose: list[tuple[str, Keywords]]  # searched for in every text that holds the first literal
+    named: Keywords  # … in every text with a long run of token characters and digits
+    tight: Keywords  # … in such runs alone
+    run_patterns: list[Rule]  # without a keyword, in such runs
+    patterns: list[Rule]  # without a keyword
     order: dict[str, int]
 
 
@@ -79,23 +107,30 @@ def table() -> Table:
 def active(off: frozenset[str] = frozenset()) -> Active:
     """The rules without those that are switched off."""
     on = [rule for rule in table().rule if rule.id not in off]
-    loose: dict[str, list[Rule]] = {}
-    tight: dict[str, list[Rule]] = {}
-    for rule in on:
-        for keyword in rule.keywords:
-            (loose if rule.loose else tight).setdefault(keyword, []).append(rule)
+    gated: dict[str, Keywords] = {}
+    for keyword, rules in _by_keyword(rule for rule in on if rule.loose):
+        gate = next((gate for gate in _GATES if gate in keyword), keyword)
+        gated.setdefault(gate, []).append((keyword, rules))
     return Active(
-        loose=list(loose.items()),
-        tight=list(tight.items()),
-        anywhere=[rule for rule in on if not rule.keywords],
+        loose=list(gated.items()),
+        named=_by_keyword(rule for rule in on if rule.named),
+        tight=_by_keyword(rule for rule in on if not (rule.loose or rule.named)),
+        run_patterns=[rule for rule in on if not rule.keywords and rule.in_runs],
+        patterns=[rule for rule in on if not rule.keywords and not rule.in_runs],
         order={rule.id: number for number, rule in enumerate(on)},
     )
 
 
+def _by_keyword(rules: Iterable[Rule]) -> Keywords:
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for keyword in rule.keywords:
+            found.setdefault(keyword, []).append(rule)
+    return list(found.items())
+
+
 def switched_off(workspace: Workspace) -> frozenset[str]:
     """The personal rules that config.toml switches off (`[redact] off`). Raises BadInput for any other id."""
-    from lora_tui.workspace.config import load_config
-
     off = frozenset(load_config(workspace).redact.off)
     if not off:
         return off

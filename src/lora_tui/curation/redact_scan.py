@@ -14,6 +14,8 @@ from lora_tui.curation.redact_decode import Decoded, decoded
 from lora_tui.curation.redact_rules import Active, Rule
 
 _RUN = re.compile(r"\b\w[\w.-]{19,}", re.ASCII)
+_NAME = re.compile(r"[a-z_.]+")  # of a function or a module: no token looks so
+_DIGITS = re.compile(r"\d[\w.-]*?\d[\w.-]*?\d", re.ASCII)
 _AHEAD = 400  # how far after its keyword a match with something before the keyword may begin and be seen
 
 
@@ -37,16 +39,22 @@ def scan(text: str, rules: Active) -> list[Hit]:
 def _plain(text: str, rules: Active) -> list[Hit]:
     lower = text.replace("\u0130", "i").lower()  # the one letter whose small form is longer
     hits: list[Hit] = []
-    for keyword, about in rules.loose:
-        if keyword in lower:
-            _tried(text, lower, keyword, about, hits)
-    runs = "\n".join(_RUN.findall(text))
-    if runs:
-        small = runs.lower()
-        for keyword, about in rules.tight:
-            if keyword in small:
+    for gate, keywords in rules.loose:
+        if gate in lower:
+            for keyword, about in keywords:
                 _tried(text, lower, keyword, about, hits)
-    for rule in rules.anywhere:
+    runs = [run for run in _RUN.findall(text) if not _NAME.fullmatch(run)]
+    if runs:
+        joined = "\n".join(runs)
+        tokens = joined.lower()
+        for keyword, about in rules.tight:
+            if keyword in tokens:
+                _tried(text, lower, keyword, about, hits)
+        if _DIGITS.search(tokens):
+            for keyword, about in rules.named:
+                _tried(text, lower, keyword, about, hits)
+    patterns = [rule for rule in rules.run_patterns if runs and rule.compiled.search(joined)]
+    for rule in (*patterns, *rules.patterns):
         for found in rule.compiled.finditer(text):
             _add(found, rule, hits)
     return hits

@@ -11,7 +11,8 @@ from lora_tui.curation import decisions, outcome, snippets, tool_names
 from lora_tui.curation.classify import VERSION as CLASSES
 from lora_tui.curation.clusters import recluster
 from lora_tui.curation.language_rules import rules
-from lora_tui.curation.redact import VERSION as REDACTION
+from lora_tui.curation.redact_rules import stamp as redaction
+from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.segment import VERSION as SEGMENTS
 from lora_tui.curation.segment import Segment, segments
 from lora_tui.sources.model import Message
@@ -37,7 +38,8 @@ def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = 
     Works in short transactions, so the app can label meanwhile; killed half-way, the next refresh goes on.
     """
     connection = workspace.connection()
-    made_with = stamp()
+    off = switched_off(workspace)
+    made_with = stamp(off)
     due = [
         row[0]
         for row in connection.execute(
@@ -49,7 +51,7 @@ def refresh(workspace: Workspace, progress: Callable[[int, int], None] | None = 
     for start in range(0, len(due), _SESSIONS_PER_TRANSACTION):
         with workspace.transaction() as connection:
             for session in due[start : start + _SESSIONS_PER_TRANSACTION]:
-                for reason in _one_session(connection, session, made_with):
+                for reason in _one_session(connection, session, made_with, off):
                     if reason:
                         dropped[reason] = dropped.get(reason, 0) + 1
                     else:
@@ -79,10 +81,10 @@ class _Known(msgspec.Struct, frozen=True):
         return self.doc if same else None
 
 
-def stamp() -> str:
-    """The versions of what examples are made with; when one is raised, every example is looked at anew."""
+def stamp(off: frozenset[str] = frozenset()) -> str:
+    """What examples are made with: the tables' versions, the redaction rules that are off. Another one: all anew."""
     tables = (rules().table.version, snippets.table().version, tool_names.table().version)
-    return " " + ".".join(map(str, (SEGMENTS, CLASSES, *tables, outcome.stamp(), REDACTION)))
+    return " " + ".".join(map(str, (SEGMENTS, CLASSES, *tables, outcome.stamp(), redaction(off))))
 
 
 def stored_messages(
@@ -97,14 +99,14 @@ def stored_messages(
         yield _decoder.decode(body)
 
 
-def _one_session(connection: sqlite3.Connection, session: int, made_with: str) -> list[str]:
+def _one_session(connection: sqlite3.Connection, session: int, made_with: str, off: frozenset[str]) -> list[str]:
     """Store one session's segments; returns each one's reason to be dropped ('' for a candidate)."""
     known = {native: _Known(*rest) for native, *rest in connection.execute(_KNOWN, (session,))}
     query = "SELECT curated, source FROM session WHERE id = ?"
     before, source = connection.execute(query, (session,)).fetchone()
     same_rules = before.endswith(made_with)
     reasons: list[str] = []
-    for segment in segments(stored_messages(connection, session), source):
+    for segment in segments(stored_messages(connection, session), source, off):
         stored = known.pop(segment.native_id, None)
         if stored is not None and same_rules and stored.is_still(segment):
             # its place may have moved, and what the user said next tells how it went

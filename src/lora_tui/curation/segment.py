@@ -56,8 +56,10 @@ def belongs(message: Message) -> bool:
     return not message.about.reverted and not message.about.origin
 
 
-def segments(messages: Iterable[Message], source: str = "") -> Iterator[Segment]:
-    """Cut a session's messages (in order) into segments. `source`: whose session it is. Memory: one segment's counts.
+def segments(messages: Iterable[Message], source: str = "", off: frozenset[str] = frozenset()) -> Iterator[Segment]:
+    """Cut a session's messages (in order) into segments. Memory: one segment's counts.
+
+    source: whose session it is; off: redaction rules that are switched off.
 
     A segment is given out when the next one has begun: what the user says then is a sign of how it went.
     """
@@ -73,7 +75,7 @@ def segments(messages: Iterable[Message], source: str = "") -> Iterator[Segment]
         if message.role == "user" and _opens(message, current):
             if current is not None:
                 yield current.close(own_words(message))
-            current = _Open(seq, message, source)
+            current = _Open(seq, message, source, off)
         if current is not None:
             current.add(seq, message)
     if current is not None:
@@ -91,7 +93,7 @@ def _opens(message: Message, current: _Open | None) -> bool:
 class _Open:
     """The segment that is being collected."""
 
-    def __init__(self, seq: int, message: Message, source: str) -> None:
+    def __init__(self, seq: int, message: Message, source: str, off: frozenset[str]) -> None:
         self.first_seq = self.last_seq = seq
         self.native_id = message.about.native_id or str(seq)
         self.asked = own_words(message)  # as it was typed
@@ -108,7 +110,7 @@ class _Open:
         self.hash = hashlib.blake2b(digest_size=16)
         self.classifier = Classifier()
         self.course = Course(source)
-        self.redactor = Redactor()
+        self.redactor = Redactor(off)
 
     def add(self, seq: int, message: Message) -> None:
         self.last_seq = seq

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from lora_tui.curation import tool_names
-from lora_tui.curation.redact import VERSION as REDACTION
+from lora_tui.curation.redact_rules import stamp as redaction
+from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stamp as examples_stamp
 from lora_tui.dataset import targets
 from lora_tui.dataset.choose import accepted_by_people, capped, distinct
@@ -71,7 +72,7 @@ def build(
     with atomic.new_folder(folder) as draft:
         manifest = _write(workspace, draft, candidates, rejected, shares, seed, capture)
         manifest = msgspec.structs.replace(
-            manifest, name=name, version=version, profile=profile, **_asked(data, capture)
+            manifest, name=name, version=version, profile=profile, **_asked(data, capture, switched_off(workspace))
         )
         (draft / "manifest.toml").write_text(toml.dump(manifest))
     return Dataset(folder=folder, manifest=manifest)
@@ -92,7 +93,7 @@ def _nothing(data: Data, rejected: Sequence[Rejected]) -> BadInput:
     )
 
 
-def _asked(data: Data, capture: Capture | None) -> dict[str, Any]:
+def _asked(data: Data, capture: Capture | None, off: frozenset[str]) -> dict[str, Any]:
     """What the selection asked for, under the manifest's names."""
     return {
         "languages": data.languages,
@@ -109,8 +110,8 @@ def _asked(data: Data, capture: Capture | None) -> dict[str, Any]:
         "sources": data.sources,
         "synthetic_share": data.synthetic_share,
         "tables": {
-            "examples": examples_stamp().strip(),
-            "redaction": str(REDACTION),
+            "examples": examples_stamp(off).strip(),
+            "redaction": redaction(off),
             "tools": str(tool_names.table().version),
             "targets": str(targets.table().version),
         },

@@ -10,12 +10,19 @@ from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
 
 
+class Redact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[redact]: which rules for personal data are off, by id (`lora-tui redact rules`). Secrets always are on."""
+
+    off: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set in <workspace>/config.toml; every key has a default."""
 
     author: str = ""  # whose name labels carry; the login name when empty
     theme: str = "lora-dark"
     editor: str = ""  # $VISUAL, $EDITOR, else vi when empty
+    redact: Redact = Redact()
     keymap: dict[str, str] = {}  # action id -> keys, as in "sessions.accept" = "a,y"
     languages: tuple[str, ...] = (
         "rust",
