@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sessions": ("sessions", "List and show recorded conversations."),
     "examples": ("examples", "List and show training candidates with their language evidence."),
     "label": ("label", "Accept, reject, skip, relabel, note, tag; undo; agreement and progress."),
+    "augment": ("augment", "More examples for a language that has few: real code, requests written for it."),
     "queue": ("queue", "Frozen lists of examples to decide about."),
     "dedupe": ("dedupe", "Examples that are almost the same."),
     "dataset": ("dataset", "Build immutable dataset versions from accepted examples."),

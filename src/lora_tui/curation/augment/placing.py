@@ -1,0 +1,93 @@
+"""Where a definition goes: its file as it was without it, as far as it is shown, and the edit that puts it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lora_tui.curation.augment.candidate import Placed, Shown, Written
+from lora_tui.curation.augment.table import table
+from lora_tui.sources.code.definitions import Definition
+
+
+class NoPlace(Exception):
+    """A definition cannot be taken out of its file: it shares a line with other code, or nothing can hold the edit."""
+
+
+class Place:
+    """A definition's file without the definition."""
+
+    def __init__(self, path: str, code: bytes, definition: Definition) -> None:
+        lines = code.decode().split("\n")
+        if lines and lines[-1] == "":
+            lines.pop()
+        self.path = path
+        self._first, self._last = definition.doc_line, definition.last_line
+        head = code[code.rfind(b"\n", 0, definition.doc_start) + 1 : definition.doc_start]
+        line_end = code.find(b"\n", definition.end)
+        tail = code[definition.end : line_end if line_end >= 0 else len(code)]
+        if head.strip() or tail.strip(b" \t;,"):
+            raise NoPlace
+        self.taken = lines[self._first - 1 : self._last]
+        self._lines = lines[: self._first - 1] + lines[self._last :]
+        self._gap = self._first - 1  # index in _lines before which the definition goes
+
+    def alone(self) -> Placed:
+        """The definition as a text of its own, nothing shown: what needs no surroundings."""
+        indent = len(self.taken[0]) - len(self.taken[0].lstrip())
+        text = "\n".join(line[indent:] if not line[:indent].strip() else line for line in self.taken)
+        return Placed((), (Written(self.path, text + "\n"),))
+
+    def within(self, header: Definition | None, needed: Sequence[Definition], more: Sequence[Shown] = ()) -> Placed:
+        """The definition put into what is shown: the lines around its place, the head of its type, what it needs.
+
+        Raises NoPlace when nothing around it holds the edit.
+        """
+        limits = table().limits
+        if sum(len(line) + 1 for line in self._lines) <= limits.context_characters:
+            parts = [(0, len(self._lines))]
+            shown = [Shown(self.path, self._text(0, len(self._lines)))]
+        else:
+            wanted = [(max(0, self._gap - limits.window), min(len(self._lines), self._gap + limits.window // 2))]
+            if header is not None:
+                at = self._index(header.first_line)
+                wanted.append((at, at + 1))
+            wanted += [(self._index(one.doc_line), self._index(one.last_line) + 1) for one in needed]
+            parts = _merged(wanted)
+            shown = [Shown(self.path, self._text(*part), part[0] + 1) for part in parts]
+        if not self._lines:
+            return self.alone()
+        return Placed((*more, *shown), (self._edit(parts, [one.text for one in shown]),))
+
+    def _index(self, line: int) -> int:
+        """Where a line of the file (from 1) is in the text without the definition."""
+        gone = self._last - self._first + 1
+        return line - 1 - (gone if line > self._last else 0)
+
+    def _text(self, first: int, last: int) -> str:
+        return "".join(line + "\n" for line in self._lines[first:last])
+
+    def _edit(self, parts: Sequence[tuple[int, int]], shown: Sequence[str]) -> Written:
+        """The edit, hung on as few lines above the gap as are unique in what is shown; else on lines below it."""
+        first, last = next(part for part in parts if part[0] <= self._gap <= part[1])
+        code = "".join(line + "\n" for line in self.taken)
+        everything = "\n".join(shown)
+        for start in range(self._gap - 1, first - 1, -1):
+            anchor = self._text(start, self._gap)
+            if anchor.strip() and everything.count(anchor) == 1:
+                return Written(self.path, anchor + code, anchor)
+        for end in range(self._gap + 1, last + 1):
+            anchor = self._text(self._gap, end)
+            if anchor.strip() and everything.count(anchor) == 1:
+                return Written(self.path, code + anchor, anchor)
+        raise NoPlace
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that touch made one."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
