@@ -39,14 +39,16 @@ def store_session(
     fingerprint: str = "1",
     title: str = "",
     created: int = 1_790_000_000_000,
+    source: str = "opencode",
+    licence: str = "",
 ) -> None:
     """Put a conversation where an ingest puts it; again with another fingerprint: the session changed."""
     with workspace.transaction() as connection:
         connection.execute(
-            "INSERT INTO session (source, native_id, parent, title, directory, created, updated, origin, fingerprint,"
-            " messages) VALUES ('opencode', ?, ?, ?, '/home/dev/app', ?, ?, 'test.db', ?, ?) "
+            "INSERT INTO session (native_id, parent, title, directory, created, updated, origin, fingerprint,"
+            " messages, source, licence) VALUES (?, ?, ?, '/home/dev/app', ?, ?, 'test.db', ?, ?, ?, ?) "
             "ON CONFLICT (source, native_id) DO UPDATE SET fingerprint = excluded.fingerprint",
-            (native_id, parent, title or native_id, created, created, fingerprint, len(messages)),
+            (native_id, parent, title or native_id, created, created, fingerprint, len(messages), source, licence),
         )
         row = connection.execute("SELECT id FROM session WHERE native_id = ?", (native_id,)).fetchone()[0]
         connection.execute("DELETE FROM message WHERE session_id = ?", (row,))
