@@ -62,12 +62,13 @@ def example(workspace: Workspace, identity: int, before: Sequence[Message] = ())
 def recorded(workspace: Workspace, identity: int) -> list[Message]:
     """An example's messages before any edit, without secrets. Raises BadInput when there is none."""
     connection = workspace.connection()
-    found = connection.execute(
+    found: tuple[int, int, int] | None = connection.execute(
         "SELECT session_id, first_seq, last_seq FROM example WHERE id = ?", (identity,)
     ).fetchone()
     if found is None:
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
-    return redacted(_messages(connection, *found, None), switched_off(workspace)).messages
+    session, first, last = found
+    return redacted(_messages(connection, session, first, last, None), switched_off(workspace)).messages
 
 
 def _messages(

@@ -23,7 +23,9 @@ class ChooseDialog(Dialog[str]):
         Binding("k", "app.simulate_key('up')", show=False),
     ]
     DEFAULT_CSS = """
-    ChooseDialog OptionList { border: none; padding: 0; background: $surface; max-height: 60vh; }
+    ChooseDialog OptionList, ChooseDialog OptionList:focus {
+        border: none; padding: 0; background: $surface; max-height: 60vh;
+    }
     ChooseDialog Static { margin-bottom: 1; }
     """
 

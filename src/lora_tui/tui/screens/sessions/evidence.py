@@ -17,7 +17,9 @@ def evidence_lines(example: Example, width: int) -> list[Line]:
     row, verdict = example.row, example.verdict
     title = one_line(row.title) or "untitled"
     about = " · ".join(
-        one_line(part) for part in (row.source, row.model.partition("/")[2] or row.model, row.directory) if part
+        one_line(part)
+        for part in (row.source, row.model.partition("/")[2] or row.model, row.licence, row.directory)
+        if part
     )
     lines: list[Line] = [[(fit(title, width), "heading")], [(fit(about, width), "muted")]]
     lines.append([(_verdict(example), "tool")])
@@ -25,7 +27,26 @@ def evidence_lines(example: Example, width: int) -> list[Line]:
         [(f"+{piece.weight:g} ".rjust(7), "good"), (fit(f"{piece.language}: {one_line(piece.detail)}", width - 8), "")]
         for piece in verdict.evidence[:_MOST]
     )
+    lines.extend(_rest(example, width))
     return [*lines, []]
+
+
+def _rest(example: Example, width: int) -> list[Line]:
+    """How the work went, what was replaced, and what people said beside their decision; only what there is."""
+    row = example.row
+    tone = {"success": "good", "failed": "bad", "complained": "bad"}.get(row.outcome, "muted")
+    signs = " · ".join(one_line(sign.detail) for sign in example.signals[:_MOST])
+    lines: list[Line] = []
+    if signs:
+        lines.append([(f"{row.outcome}: ", tone), (fit(signs, width - len(row.outcome) - 2), "")])
+    if example.findings:
+        found = ", ".join(f"{name} ×{times}" if times > 1 else name for name, times in example.findings.items())
+        lines.append([("replaced: ", "redacted"), (fit(found, width - 10), "")])
+    if row.tags:
+        lines.append([(fit(" ".join(f"#{tag}" for tag in row.tags), width), "tool")])
+    if row.note:
+        lines.append([("note: ", "heading"), (fit(one_line(row.note), width - 6), "")])
+    return lines
 
 
 def _verdict(example: Example) -> str:

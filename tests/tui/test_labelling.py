@@ -1,0 +1,155 @@
+"""The Sessions screen as a labelling tool: queues, bulk, notes, tags, near-duplicates, edits beside the original."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from on_screen import shown, text_of, until
+
+from lora_tui.curation import clusters, examples, labels, queues, reading
+from lora_tui.curation.examples import Filter
+from lora_tui.tui.app import LoraTuiApp
+from lora_tui.workspace.layout import Workspace
+from stories import says, store_session, user
+
+OpenApp = Callable[..., LoraTuiApp]
+
+
+def _decisions(workspace: Workspace) -> list[str | None]:
+    return [row.decision for row in examples.rows(workspace, examples.ids(workspace))]
+
+
+async def test_a_queue_keeps_its_list_and_goes_on_where_it_was(open_app: OpenApp, little: Workspace) -> None:
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("l")  # unlabelled
+        await shown(pilot.app, "1 of 7")
+        await pilot.press("Q", "enter")
+        await shown(pilot.app, "Its name:")
+        await pilot.press("enter")
+        await shown(pilot.app, "all-1  7 left of 7")
+        await pilot.press("a", "x")
+        await shown(pilot.app, "5 left of 7")
+        await shown(pilot.app, "3 of 7")
+        await until(lambda: _decisions(little).count("reject") == 2)
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("Q")
+        await shown(pilot.app, "all-1  5 left of 7")
+        await pilot.press("enter")
+        await shown(pilot.app, "3 of 7")
+        await pilot.press("u")
+        await shown(pilot.app, "6 left of 7")
+        await shown(pilot.app, "2 of 7")
+
+
+async def test_what_left_the_filter_is_told_and_the_list_stays(open_app: OpenApp, little: Workspace) -> None:
+    queue = queues.create(little, "mine", Filter(decision="unlabelled"), author="someone")
+    labels.decide(little, [queues.items(little, queue)[4].example_id], "reject", author="somebody else")
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("Q", "enter")
+        await shown(pilot.app, "7 left of 7 · 1 left the filter")
+
+
+async def test_a_second_opinion_does_not_see_the_first(open_app: OpenApp, little: Workspace) -> None:
+    labels.decide(little, examples.ids(little), "accept", author="the first")
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "✓   rust")
+        await pilot.press("Q")
+        await shown(pilot.app, "a second opinion on what the first decided")
+        await pilot.press("j", "enter")
+        await shown(pilot.app, "without showing how")
+        await pilot.press("enter")
+        text = await shown(pilot.app, "overlap-1  7 left of 7")
+        assert "✓" not in text
+        await pilot.press("x")
+        await shown(pilot.app, "✗   ")
+
+
+async def test_one_decision_about_everything_shown_and_one_undo(open_app: OpenApp, little: Workspace) -> None:
+    before = _decisions(little)
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("B")
+        text = await shown(pilot.app, "9 examples pass this filter; 2 of them are decided already.")
+        assert "5 of them, drawn at random" in text
+        await pilot.press("j", "enter")
+        await until(lambda: _decisions(little) == ["reject"] * 9)
+        await shown(pilot.app, "✗   rust")
+        await pilot.press("u")
+        await until(lambda: _decisions(little) == before)
+
+
+async def test_notes_and_tags_stay_with_the_example(open_app: OpenApp, little: Workspace) -> None:
+    first = examples.ids(little)[0]
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("n")
+        await shown(pilot.app, "take the note away")
+        await pilot.press(*"check", "enter")
+        await pilot.press("t")
+        await shown(pilot.app, "a new tag …")
+        await pilot.press("enter", *"style", "enter")
+        await until(lambda: examples.rows(little, [first])[0].tags == ("style",))
+        assert examples.rows(little, [first])[0].note == "check"
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("t", "enter")
+        await until(lambda: examples.rows(little, [first])[0].tags == ())
+
+
+async def test_near_duplicates_are_listed_and_escape_returns(open_app: OpenApp, little: Workspace) -> None:
+    answer = says("Use a ring: keep head and length, wrap with a mask, and double the storage when it is full. " * 3)
+    for number in range(2):
+        store_session(little, f"ses_twin{number}", [user(f"Explain how a ring buffer grows, take {number}"), answer])
+    examples.refresh(little)
+    clusters.recluster(little)
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 11")
+        await pilot.press("D")
+        await shown(pilot.app, "Explain how a ring buffer grows, take 1")
+        await shown(pilot.app, "1 of 2")
+        await pilot.press("escape")
+        await shown(pilot.app, "of 11")
+
+
+async def test_an_edit_stands_beside_what_was_recorded(open_app: OpenApp, little: Workspace) -> None:
+    identity = examples.ids(little)[-1]
+    messages = reading.example(little, identity).messages
+    changed = [*messages[:-1], msgspec.structs.replace(messages[-1], content="Twice is the same as once.")]
+    labels.edit(little, identity, changed, author="someone")
+    async with open_app("sessions").run_test(size=(100, 30)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("G", "d")
+        text = await shown(pilot.app, "as edited")
+        assert "-│+Twice is the same as once." in text
+        assert "Doing it twice" in text
+        await pilot.press("escape")
+        await until(lambda: "as edited" not in text_of(pilot.app))
+
+
+async def test_orders_and_rarer_filters_are_a_choice_away(open_app: OpenApp, little: Workspace) -> None:
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("s")
+        await shown(pilot.app, "rarest language first")
+        await pilot.press("j", "j", "j", "j", "enter")
+        await shown(pilot.app, "longest first")
+        longest = examples.ids(little, order="longest")
+        assert longest != examples.ids(little)
+        await pilot.press("F")
+        await shown(pilot.app, "which model wrote the answers")
+        await pilot.press("j", "enter")
+        await shown(pilot.app, "anthropic/claude-sonnet-4-5  1")
+        await pilot.press("end", "enter")
+        await shown(pilot.app, "1 of 1")
+
+
+async def test_progress_against_the_targets_is_one_key_away(open_app: OpenApp, little: Workspace) -> None:
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("p")
+        text = await shown(pilot.app, "build-rust")
+        assert "1 of 200" in text
+        assert "too few for a pace" in text
