@@ -44,7 +44,7 @@ def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
             [
                 (
                     row.id,
-                    row.decision or "·",
+                    row.dropped or row.decision or "·",
                     row.language,
                     round(row.confidence, 2),
                     row.turns,

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from lora_tui.curation.filters import Decision, Filter, Origin, Outcome
+from lora_tui.curation.filters import EVERYTHING, Decision, Filter, Origin, Outcome
 from lora_tui.workspace.errors import BadInput
 
 _SHORT = {  # in words -> the field
@@ -93,9 +93,11 @@ def parse_filter(text: str) -> Filter:
 def in_words(filter: Filter) -> str:
     """The filter as `parse_filter` reads it; 'every example' for the one without conditions."""
     short = {field: word for word, field in _SHORT.items()}
-    given: dict[str, Any] = msgspec.to_builtins(filter)
+    given = {
+        field: value for field, value in msgspec.structs.asdict(filter).items() if value != getattr(EVERYTHING, field)
+    }
     parts = [
-        f"{short.get(field, field)}={','.join(value) if isinstance(value, list | tuple) else str(value).lower()}"
+        f"{short.get(field, field)}={','.join(value) if isinstance(value, tuple) else str(value).lower()}"
         if field != "text"
         else str(value)
         for field, value in given.items()

@@ -43,8 +43,8 @@ def agreement(cli: Cli, first: str, second: str) -> None:
             _compared(both) if both is not None else ["nobody but one has decided yet" if own else "no decisions yet"]
         )
         for found in own:
-            share = f"{found.share:.0%} of {found.asked}" if found.share is not None else "not asked yet"
-            lines.append(f"{found.author}, asked again: {share} answered the same")
+            share = f"the same answer in {found.same} of {found.asked}" if found.asked else "not yet"
+            lines.append(f"{found.author}, asked again: {share}")
         return "\n".join(lines)
 
     cli.emit(

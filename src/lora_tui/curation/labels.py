@@ -122,11 +122,14 @@ def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone |
         choose(connection, ids)
         only = "AND example_id IN chosen" if ids else ""
         found = connection.execute(
-            f"SELECT batch, action FROM label WHERE author = ? AND {HOLDS} {only} ORDER BY id DESC LIMIT 1", (author,)
+            f"SELECT batch FROM label WHERE author = ? AND {HOLDS} {only} ORDER BY id DESC LIMIT 1", (author,)
         ).fetchone()
         if found is None:
             return None
-        batch, action = found
+        (batch,) = found
+        (action,) = connection.execute(
+            f"SELECT action FROM label WHERE batch = ? AND {HOLDS} {only} ORDER BY id LIMIT 1", (batch,)
+        ).fetchone()
         taken = [
             row[0]
             for row in connection.execute(

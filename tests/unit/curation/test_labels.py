@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from lora_tui.curation import examples, labels, reading
+from lora_tui.curation.filters import Filter
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -108,3 +109,71 @@ def test_filters_follow_the_decisions(three: Workspace) -> None:
     assert list(examples.ids(three, examples.Filter(decision="accept"))) == [2]
     assert len(examples.ids(three, examples.Filter(decision="unlabelled"))) == 2
     assert examples.counts(three).of("accept") == 1
+
+
+def test_notes_and_tags_are_kept_apart_from_the_decision_and_undo_brings_the_earlier_ones_back(
+    three: Workspace,
+) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    labels.decide(three, [1], "note", "first", author="ana")
+    labels.decide(three, [1], "note", "second", author="ben")
+    labels.decide_together(three, [1, 2], [("tag", "parser"), ("tag", "api"), ("untag", "old")], author="ana")
+    row = reading.example(three, 1).row
+    assert (row.decision, row.note, row.tags) == ("accept", "second", ("api", "parser"))
+    labels.decide(three, [1], "untag", "parser", author="ben")
+    assert reading.example(three, 1).row.tags == ("api",)
+    labels.undo(three, "ben")
+    assert reading.example(three, 1).row.tags == ("api", "parser")
+    labels.undo(three, "ben")
+    assert reading.example(three, 1).row.note == "first"
+    labels.decide(three, [1], "note", "", author="ana")
+    assert reading.example(three, 1).row.note == ""
+    assert list(examples.ids(three, Filter(tags=("api",)))) == [2, 1]
+    assert not len(examples.ids(three, Filter(has_note=True)))
+
+
+def test_what_an_action_needs_is_asked_for_and_nothing_is_recorded(three: Workspace) -> None:
+    for action, value in (("language", None), ("note", None), ("tag", ""), ("tag", "two words"), ("untag", 'a"b')):
+        with pytest.raises(BadInput):
+            labels.decide(three, [1], action, value, author="ana")
+    assert labels.history(three, 1) == []
+
+
+def test_the_latest_decision_holds_whoever_made_it_and_the_history_keeps_both(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    labels.decide(three, [1], "reject", author="ben")
+    assert decisions(three)[0] == "reject"
+    assert [(label.author, label.action) for label in labels.history(three, 1)] == [
+        ("ana", "accept"),
+        ("ben", "reject"),
+    ]
+    labels.undo(three, "ben")
+    assert decisions(three)[0] == "accept"
+
+
+def test_a_clock_that_was_put_back_does_not_make_an_earlier_decision_win(
+    three: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels.decide(three, [1], "accept", author="ana")
+    monkeypatch.setattr(labels, "_now", lambda: 1_000)
+    labels.decide(three, [1], "reject", author="ana")
+    assert decisions(three)[0] == "reject"
+
+
+def test_a_decision_about_a_whole_filter_is_shown_first_and_taken_back_by_one_undo(three: Workspace) -> None:
+    labels.decide(three, [2], "reject", author="ana")
+    found = labels.preview(three, Filter(text="task"), size=2)
+    assert (list(found.ids), found.decided, len(found.sample)) == ([3, 2, 1], 1, 2)
+    assert labels.preview(three, Filter(text="task"), size=2) == found
+    labels.decide(three, found.ids, "accept", author="ana")
+    assert decisions(three) == ["accept"] * 3
+    labels.undo(three, "ana")
+    assert decisions(three) == [None, "reject", None]
+
+
+def test_undo_names_what_the_decision_was_about(three: Workspace) -> None:
+    labels.decide(three, [1], "accept", author="ana", language="ruby")
+    undone = labels.undo(three, "ana")
+    assert undone is not None
+    assert (undone.action, undone.ids) == ("accept", [1])
+    assert reading.example(three, 1).row.language == "none"
