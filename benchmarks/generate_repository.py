@@ -1,8 +1,9 @@
 """A git repository with a long history for benchmarks/mine.py: Ruby that looks real, grown commit by commit.
 
-The same seed gives the same repository, to the commit id. Shape after public ones: a third of the commits are merges or
-touch no Ruby, most others change one to three files by a few lines and a changelog, some are by bots, rename, or add a
-file. 1,400 files of 2 to 30 KB, 8 KB on average, most of them in folders of a hundred and more.
+The same seed gives the same repository, to the commit id. Its shape is that of a public one that was measured: a fifth
+of the commits are merges, another fifth touches no Ruby or is by a bot; the others change four files of Ruby on
+average, most of them one or two, and a changelog; some rename or add a file. 1,400 files of 2 to 30 KB, 8 KB on
+average, in folders of a hundred and more.
 """
 
 from __future__ import annotations
@@ -12,8 +13,30 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-_NOUNS = ["account", "batch", "cache", "draft", "entry", "field", "group", "header", "index", "job", "label", "queue"]
+_NOUNS = [
+    a + b
+    for a in ("ac", "ba", "ca", "dra", "en", "fi", "gro", "he", "in", "jo", "la", "que", "re", "sto", "tra", "wi")
+    for b in (
+        "count",
+        "tch",
+        "che",
+        "ft",
+        "try",
+        "eld",
+        "up",
+        "ader",
+        "dex",
+        "bel",
+        "ue",
+        "cord",
+        "rage",
+        "dow",
+        "lt",
+        "m",
+    )
+]
 _VERBS = ["apply", "build", "check", "collect", "copy", "emit", "filter", "find", "load", "merge", "parse", "send"]
+_FILES = [1] * 46 + [2] * 25 + [3] * 10 + [4] * 4 + [5] * 3 + [6] * 3 + [9] * 4 + [15] * 2 + [40] * 2 + [70]
 _WHY = ["for empty input", "when the list is frozen", "in nested groups", "on Windows", "after a restart", "at the end"]
 _PEOPLE = ["Ada Field", "Ben Ortiz", "Chi Nguyen", "Dora Smith", "Eli Novak"]
 
@@ -82,7 +105,8 @@ class _Writer:
             else:
                 method = methods[at]
                 spot = r.randrange(2, max(3, len(method) - 2))
-                method[spot : spot + r.choice((0, 1, 1, 2))] = [self.line() for _ in range(r.randint(1, 3))]
+                gone = min(r.choice((0, 1, 1, 2)), len(method) - 2 - spot)  # never its `end`
+                method[spot : spot + max(gone, 0)] = [self.line() for _ in range(r.randint(1, 3))]
 
     def commit(self, message: str, changes: dict[str, bytes | None], parents: list[int], author: str = "") -> int:
         """Write one commit on top of `parents`; None removes a path."""
@@ -156,7 +180,7 @@ def generate(folder: Path, commits: int, seed: int = 7) -> None:
             path = writer.new_file()
             tip = writer.commit(writer.message(), {path: writer.text(path)}, [tip])
         else:
-            paths = r.sample(sorted(writer.files), min(len(writer.files), r.choice((1, 1, 1, 1, 2, 2, 2, 3, 4, 6))))
+            paths = r.sample(sorted(writer.files), min(len(writer.files), r.choice(_FILES)))
             for path in paths:
                 writer.change(path)
             changes: dict[str, bytes | None] = {path: writer.text(path) for path in paths}

@@ -1,14 +1,15 @@
-"""The whole function or class around a change: proposed by indentation, proven by tree-sitter.
+"""The whole function or class around a change: proposed by indentation, tree-sitter decides in doubt.
 
-Parsing whole files costs ten times what reading the history does (measured on 12,000 commits), and committed code is
-indented: so the lines around a change are cut by their indentation, and only what was cut is parsed. Where that does
-not parse, the whole file is.
+Parsing every file costs ten times what reading the history does (measured on 12,000 commits), and committed code is
+indented: so the lines around a change are cut by their indentation. A piece whose brackets, quotes and `end`s are not
+balanced is parsed; where it does not parse, the whole file is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from lora_tui.sources.code.definitions import definitions, enclosing
 from lora_tui.sources.code.grammar import grammar_of, parse
@@ -22,6 +23,14 @@ _CONTINUES = re.compile(
     rb"(\}\s*)?(else|elsif|elif|rescue|ensure|except|finally|catch|case|default|when|in|then|do)\b"
 )
 _BELONGS_ABOVE = (b"#", b"//", b"/*", b"*", b"@")  # comments and attributes directly above a definition
+_PAIRS = ((b"{", b"}"), (b"(", b")"), (b"[", b"]"))
+_QUOTES = (b'"""', b"'''", b"`")
+_RUBY_OPENS = re.compile(
+    rb"^[ \t]*(?:def|class|module|if|unless|case|while|until|begin|for)\b|\bdo\b(?:[ \t]*\|[^|\n]*\|)?[ \t]*$"
+    rb"|=[ \t]*(?:if|unless|case|begin)\b",
+    re.MULTILINE,
+)
+_RUBY_ENDS = re.compile(rb"^[ \t]*end\b", re.MULTILINE)
 _MEMBERS = ("javascript", "typescript", "swift")  # parse a member only inside a class
 
 
@@ -35,81 +44,121 @@ def around(path: str, language: str, before: bytes, after: bytes, hunk: Hunk, mo
     if not grammar:
         return None
     indent = min((_indent(line) for line in _said(before, after, hunk)), default=0)
-    for found in _proposals(language, before, hunk, indent, most):
-        if found[1] - found[0] <= most and _parses(grammar, language, before[found[0] : found[1]]):
-            return found
-    if not indent or len(before) > 4 * most:  # at the top of a file nothing is around it
-        return None
-    first, last = before.count(b"\n", 0, hunk.a0) + 1, before.count(b"\n", 0, max(hunk.a1 - 1, hunk.a0)) + 1
-    one = enclosing(definitions(before, language, path), first, last)
+    doubted = False
+    for start, end in _proposals(language, before, hunk, indent, most):
+        if end - start <= most:
+            piece = before[start:end]
+            if _balanced(language, piece) or _parses(grammar, language, piece):
+                return start, end
+            doubted = True
+    return _parsed_whole(language, path, before, hunk, most) if doubted else None
+
+
+def _parsed_whole(language: str, path: str, data: bytes, hunk: Hunk, most: int) -> tuple[int, int] | None:
+    """The smallest definition around the change in the whole file's tree."""
+    first, last = data.count(b"\n", 0, hunk.a0) + 1, data.count(b"\n", 0, max(hunk.a1 - 1, hunk.a0)) + 1
+    one = enclosing(definitions(data, language, path), first, last)
     if one is None or one.end - one.start > most or one.start > hunk.a0 or one.end < hunk.a1 - 1:
         return None
-    line_end = before.find(b"\n", one.end)
-    return before.rfind(b"\n", 0, one.start) + 1, len(before) if line_end < 0 else line_end + 1
+    return data.rfind(b"\n", 0, one.start) + 1, _next(data, one.end)
 
 
 def _proposals(language: str, data: bytes, hunk: Hunk, indent: int, most: int) -> Iterator[tuple[int, int]]:
-    """Definitions around the change from the smallest on; then the change with the member before it."""
+    """The definition that the change is in or that it replaces; else the change with the member before or after it."""
     header = definition_pattern(language)
-    member = hunk.a0
     if hunk.a1 > hunk.a0:
         line = _line(data, hunk.a0)
         if _indent(line) == indent and header.match(line.lstrip()):
             yield _block(data, hunk.a0, indent, hunk.a1, most)
     level = indent
-    for start, line in _above(data, hunk.a0):
-        if hunk.a1 - start > most:
-            return
+    for start, line in _above(data, hunk.a0, indent - 1, most):
         here = _indent(line)
-        if here > level:
-            continue
         text = line.lstrip()
-        if here == indent and member == hunk.a0 and header.match(text):
-            member = start  # a sibling, while the change itself is between members
-        if _CONTINUES.match(text) or (here == level and not (here < indent and header.match(text))):
-            if here < level and not text.startswith((b"}", b"else", b"rescue")):
-                level = here
+        if here > level or _CONTINUES.match(text):
             continue
-        level = here
-        if here < indent and header.match(text):
+        if header.match(text):
             found = _block(data, start, here, hunk.a1, most)
             if found[1] - found[0] <= most:
                 yield found
             break
-    if member != hunk.a0:
-        yield _with_comments(data, member, indent), max(_block(data, member, indent, hunk.a1, most)[1], hunk.a1)
+        level = here
+    for start, line in _above(data, hunk.a0, indent, most):
+        if _indent(line) < indent:
+            break
+        if header.match(line.lstrip()):
+            first, end = _block(data, start, indent, hunk.a1, most)
+            yield first, max(end, hunk.a1)
+            return
+    below = _lines_within(indent).search(data, hunk.a1)
+    if below is not None and header.match(data[below.end() : below.end() + 200]):
+        yield hunk.a0, _block(data, below.start(), _indent(below.group()), hunk.a1, most)[1]
 
 
 def _block(data: bytes, start: int, indent: int, until: int, most: int) -> tuple[int, int]:
-    """From the header line at `start` to the line that ends its block, at least to `until`."""
-    end = _next(data, start)
-    position = end
-    while position < len(data) and position - start <= most + 1:
-        line = _line(data, position)
-        following = _next(data, position)
-        text = line.strip()
-        if text and _indent(line) <= indent and not _CONTINUES.match(text):
-            if _indent(line) == indent and _CLOSES.match(text):
-                end = following
-                if end >= until:
-                    break
-            elif position >= until:
-                break
-            else:
-                end = following
-        elif text:
-            end = following
-        position = following
-    return _with_comments(data, start, indent), max(end, until)
+    """From the header line at `start` to the line that ends its block, at least to `until`; gives up beyond `most`."""
+    end = len(data)
+    for found in _lines_within(indent).finditer(data, _next(data, start), min(len(data), start + most + 2)):
+        position, text_start = found.span()
+        text = data[text_start : _line_end(data, text_start)]
+        if _CONTINUES.match(text):
+            continue
+        if text_start - position == indent and _CLOSES.match(text):
+            position = _next(data, position)
+        if position >= until:
+            end = position
+            break
+    else:
+        if start + most + 2 < len(data):
+            end = start + most + 2  # too long, whatever it is
+    return _with_comments(data, start, indent), max(_without_blank(data, end), until)
+
+
+@cache
+def _lines_within(indent: int) -> re.Pattern[bytes]:
+    """The start and indentation of lines that are indented so far at most, blank ones aside."""
+    return re.compile(rb"^[ \t]{0,%d}(?=[^\s])" % max(indent, 0), re.MULTILINE)
+
+
+def _above(data: bytes, position: int, indent: int, most: int) -> Iterator[tuple[int, bytes]]:
+    """The lines above that are indented so far at most, nearest first, with where they start."""
+    if indent < 0:
+        return
+    window = 800
+    seen = position
+    while seen > 0 and position - seen <= most:  # most often it is near
+        first = data.rfind(b"\n", 0, max(seen - window, 0)) + 1
+        for found in reversed([*_lines_within(indent).finditer(data, first, seen)]):
+            yield found.start(), _line(data, found.start())
+        seen, window = first, 2 * window
+
+
+def _without_blank(data: bytes, end: int) -> int:
+    """Back over blank lines; `end` where there are none."""
+    while end > 1 and data[end - 1] == 10 and data[end - 2] == 10:
+        end -= 1
+    return end
 
 
 def _with_comments(data: bytes, start: int, indent: int) -> int:
     """Up over the comments and attributes directly above."""
-    for position, line in _above(data, start, blank=True):
+    while start > 0:
+        position = data.rfind(b"\n", 0, start - 1) + 1
+        line = data[position : start - 1]
         if _indent(line) != indent or not line.lstrip().startswith(_BELONGS_ABOVE):
             break
         start = position
     return start
+
+
+def _balanced(language: str, piece: bytes) -> bool:
+    """Whether nothing in the piece looks as if it began or ended in the middle of something."""
+    if any(piece.count(left) != piece.count(right) for left, right in _PAIRS):
+        return False
+    if any(piece.count(quote) & 1 for quote in _QUOTES):
+        return False
+    if language == "ruby":
+        return len(_RUBY_OPENS.findall(piece)) == len(_RUBY_ENDS.findall(piece))
+    return language != "shell"  # its blocks have a dozen words
 
 
 def _parses(grammar: str, language: str, piece: bytes) -> bool:
@@ -136,19 +185,13 @@ def _said(before: bytes, after: bytes, hunk: Hunk) -> Iterator[bytes]:
                 yield line
 
 
-def _above(data: bytes, position: int, blank: bool = False) -> Iterator[tuple[int, bytes]]:
-    """The lines above a line start, nearest first, with where they start; blank ones only when asked."""
-    while position > 0:
-        start = data.rfind(b"\n", 0, position - 1) + 1
-        line = data[start : position - 1]
-        if blank or line.strip():
-            yield start, line
-        position = start
-
-
 def _line(data: bytes, start: int) -> bytes:
+    return data[start : _line_end(data, start)]
+
+
+def _line_end(data: bytes, start: int) -> int:
     end = data.find(b"\n", start)
-    return data[start : end if end >= 0 else len(data)]
+    return end if end >= 0 else len(data)
 
 
 def _next(data: bytes, start: int) -> int:
