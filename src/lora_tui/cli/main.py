@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "augment": ("augment", "More examples for a language that has few: real code, requests written for it."),
     "queue": ("queue", "Frozen lists of examples to decide about."),
     "dedupe": ("dedupe", "Examples that are almost the same."),
+    "redact": ("redact", "Secrets and personal data: what the rules find in a file."),
     "dataset": ("dataset", "Build immutable dataset versions from accepted examples."),
     "profiles": ("profiles", "The recipes of the specialists."),
     "plan": ("plan", "What a training run would do, before it does it."),

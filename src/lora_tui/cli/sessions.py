@@ -9,6 +9,8 @@ import click
 import msgspec
 
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, safe, table
+from lora_tui.curation.redact import Redactor, redact_text
+from lora_tui.curation.redact_rules import switched_off
 from lora_tui.sources import read
 from lora_tui.sources.model import Message, as_sent, text_of
 
@@ -28,7 +30,8 @@ def group() -> None:
 @pass_cli
 def list_(cli: Cli, source: str, text: str, limit: int) -> None:
     """List the sessions, newest first."""
-    rows = read.sessions(cli.workspace, source, text, limit)
+    off = switched_off(cli.workspace)
+    rows = [_safe_row(row, off) for row in read.sessions(cli.workspace, source, text, limit)]
     total = read.count(cli.workspace)
 
     def shown() -> str:
@@ -48,9 +51,11 @@ def list_(cli: Cli, source: str, text: str, limit: int) -> None:
 @pass_cli
 def show(cli: Cli, id: str) -> None:
     """Show one conversation; the beginning of its ID is enough."""
-    row = read.session(cli.workspace, id)
+    off = switched_off(cli.workspace)
+    row = _safe_row(read.session(cli.workspace, id), off)
     children = [child.native_id for child in read.children(cli.workspace, row)]
-    messages = read.messages(cli.workspace, row.id)
+    redactor = Redactor(off)
+    messages = map(redactor.message, read.messages(cli.workspace, row.id))
     if cli.json:
         sent = [_with_marks(message) for message in messages]
         cli.emit({**_row(row), "children": children, "messages": sent})
@@ -58,6 +63,12 @@ def show(cli: Cli, id: str) -> None:
     click.echo(safe(_heading(row, children)))
     for block in map(_spoken, messages):
         click.echo(safe(block))
+
+
+def _safe_row(row: read.SessionRow, off: frozenset[str]) -> read.SessionRow:
+    """The row without secrets and personal data in what the source wrote."""
+    title, directory = (redact_text(text, off)[0] for text in (row.title, row.directory))
+    return msgspec.structs.replace(row, title=title, directory=directory)
 
 
 def _row(row: read.SessionRow) -> dict[str, Any]:
