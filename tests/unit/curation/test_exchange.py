@@ -73,7 +73,7 @@ def test_a_changed_answer_becomes_an_edit_that_keeps_what_is_known(full: Workspa
     (edited,) = [row for row in examples.rows(full, examples.ids(full)) if row.edited]
     messages = example(full, edited.id).messages
     assert text_of(messages[-1]) == "The ring buffer is there."
-    assert messages[-1].about.model == "lab/model"
+    assert messages[1].about.model == messages[-1].about.model == "lab/model"  # of the untouched, and of the changed
     assert messages[1].tool_calls[0].function.name == "write"
     assert take(full, path).unchanged == 2
 
