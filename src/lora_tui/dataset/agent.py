@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lora_tui.dataset.interim import trimmed
+from lora_tui.curation.trim import trimmed
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.targets import checked, retargeted
 from lora_tui.sources.model import Message, text_of

@@ -66,8 +66,11 @@ def _diff(change: Change) -> str:
 def _search_replace(change: Change) -> str:
     if any(MARK.search(text) for part in change.parts for text in (part.before, part.after)):
         raise NotReplayable(f"{change.path} holds the marks of SEARCH/REPLACE blocks itself")
-    whole = [part.before for part in change.parts]
-    found = [block for part in change.parts if part.before != part.after for block in _blocks(part, whole, change.path)]
+    found = _small_blocks(change.parts)
+    if not _gives(found, change.parts):
+        found = [part for part in change.parts if part.before != part.after]
+        if not _gives(found, change.parts):
+            raise NotReplayable(f"the same lines occur twice in what is shown of {change.path}")
     language = language_of_path(change.path)
     return "\n\n".join(
         f"{change.path}\n" + fenced(f"<<<<<<< SEARCH\n{block.before}=======\n{block.after}>>>>>>> REPLACE\n", language)
@@ -75,34 +78,45 @@ def _search_replace(change: Change) -> str:
     )
 
 
-def _blocks(part: Part, whole: Sequence[str], path: str) -> list[Part]:
-    """The smallest blocks of whole lines whose SEARCH occurs once, before and while they are applied in order."""
+def _small_blocks(parts: Sequence[Part]) -> list[Part]:
+    """The smallest blocks of whole lines whose SEARCH occurs once in what is shown."""
+    whole = [part.before for part in parts]
+    return [block for part in parts if part.before != part.after for block in _blocks(part, whole)]
+
+
+def _blocks(part: Part, whole: Sequence[str]) -> list[Part]:
     if not part.before:
         return [part]
     before, after = part.before.split("\n")[:-1], part.after.split("\n")[:-1]
     codes = difflib.SequenceMatcher(None, before, after).get_opcodes()
-    spans = [[i1, i2, j1, j2] for tag, i1, i2, j1, j2 in codes if tag != "equal"]
     grown: list[list[int]] = []
-    for span in spans:
+    for span in ([i1, i2, j1, j2] for tag, i1, i2, j1, j2 in codes if tag != "equal"):
         _grow(span, before, after, whole)
         if grown and span[0] <= grown[-1][1]:
             last = grown[-1]
             last[:] = min(last[0], span[0]), max(last[1], span[1]), min(last[2], span[2]), max(last[3], span[3])
         else:
             grown.append(span)
-    blocks = [Part(_text(before[i1:i2]), _text(after[j1:j2])) for i1, i2, j1, j2 in grown]
-    if _applied(part.before, blocks) == part.after and all(_occurs(block.before, whole) == 1 for block in blocks):
-        return blocks
-    if _occurs(part.before, whole) == 1:
-        return [part]
-    raise NotReplayable(f"the same lines occur twice in what is shown of {path}")
+    return [Part(_text(before[i1:i2]), _text(after[j1:j2])) for i1, i2, j1, j2 in grown]
+
+
+def _gives(blocks: Sequence[Part], parts: Sequence[Part]) -> bool:
+    """Whether the blocks, applied one by one, make the edited parts, and each SEARCH occurs once before and then."""
+    first, texts = [part.before for part in parts], [part.before for part in parts]
+    for block in blocks:
+        if not block.before:
+            texts = [text or block.after for text in texts]
+        elif _occurs(block.before, first) == 1 and _occurs(block.before, texts) == 1:
+            texts = [text.replace(block.before, block.after) for text in texts]
+        else:
+            return False
+    return texts == [part.after for part in parts]
 
 
 def _grow(span: list[int], before: Sequence[str], after: Sequence[str], whole: Sequence[str]) -> None:
     """Take in lines around a change, one above and one below at a time, until they occur once.
 
-    The lines around are the same on both sides up to the next change; there `_blocks` finds a mismatch and the whole
-    part becomes one block.
+    The lines around are the same on both sides up to the next change; what comes out wrong there, `_gives` finds.
     """
     i1, i2, j1, j2 = span
     while i1 == i2 or _occurs(_text(before[i1:i2]), whole) != 1:
@@ -128,12 +142,3 @@ def _occurs(text: str, whole: Sequence[str]) -> int:
             count += 1
             at = shown_part.find(text, at + 1)
     return count
-
-
-def _applied(text: str, blocks: Sequence[Part]) -> str | None:
-    """The text after the blocks one by one; None when one of them does not occur just once by then."""
-    for block in blocks:
-        if not block.before or _occurs(block.before, [text]) != 1:
-            return None
-        text = text.replace(block.before, block.after, 1)
-    return text

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from lora_tui.curation.actions import action
+from lora_tui.curation.outcome import failed
 from lora_tui.curation.tool_names import kind
 from lora_tui.dataset import forms
 from lora_tui.dataset.blocks import blocks
@@ -59,7 +61,8 @@ def plain(messages: Sequence[Message], source: str, directory: str, form: Form) 
         if not change.edited and len(text) <= room:
             room -= len(text)
             request.append(text)
-    weight = max((_weight(message) for message in own if message.role == "assistant"), default=0)
+    learned = [_weight(message) for message in own if message.role == "assistant"]
+    weight = max(learned, default=0) if edited else learned[-1]
     return [
         RowMessage("user", "\n\n".join(text for text in request if text)),
         RowMessage("assistant", answer, weight=weight),
@@ -96,7 +99,7 @@ class _Player:
                 self._blocks(text_of(message))
             for call in message.tool_calls:
                 answer = outputs.get(call.id)
-                if answer is not None and not failed(answer):
+                if answer is not None and not _nothing_came_of(call, answer):
                     self._call(call, text_of(answer))
 
     def _call(self, call: ToolCall, output: str) -> None:
@@ -148,10 +151,13 @@ class _Player:
                 self.files.write(block.path, block.new)
 
 
-def failed(output: Message) -> bool:
-    """Whether a call's output says that nothing came of the call."""
+def _nothing_came_of(call: ToolCall, output: Message) -> bool:
+    """Whether a call went wrong. A file that was read may begin with any words, so only an edit's are looked at."""
     about = output.about
-    return bool(about.error or about.interrupted or about.exit)
+    if about.error or about.interrupted or about.exit:
+        return True
+    done = action(call)
+    return done.kind == "edit" and failed(output, done)
 
 
 def _attachments(message: Message) -> list[tuple[str, str]]:

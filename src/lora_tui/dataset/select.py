@@ -12,8 +12,9 @@ from lora_tui.curation import examples, reading
 from lora_tui.curation.examples import ExampleRow, Filter
 from lora_tui.curation.reading import Example
 from lora_tui.curation.redact import redact_text
+from lora_tui.curation.weights import weights
 from lora_tui.dataset.agent import agent
-from lora_tui.dataset.interim import context, weights
+from lora_tui.dataset.interim import context
 from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
 from lora_tui.dataset.plain import plain
 from lora_tui.dataset.replay import NotReplayable
@@ -88,7 +89,7 @@ def _left_out(row: ExampleRow, data: Data) -> str:
 def _messages(example: Example, shape: str, data: Data, capture: Capture | None) -> list[RowMessage]:
     """The row's messages. Raises NoCounterpart or NotReplayable."""
     row = example.row
-    directory, _ = redact_text(row.directory)
+    directory, _ = redact_text(row.directory)  # as the paths in the messages are written by now
     weighed = [
         _weighed(message, weight) for message, weight in zip(example.messages, weights(example.messages), strict=True)
     ]

@@ -237,7 +237,7 @@ def test_playing_edits_and_applying_the_answer_give_the_same_file(
             continue
         messages += edit(PATH, old, new, f"e{number}")
         now = now.replace(old, new)
-    assume(now != before)
+    assume(now.rstrip("\n") != before.rstrip("\n"))
     try:
         _, answer = row(messages)
     except NotReplayable as error:
