@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
+import pytest
 from on_screen import shown, text_of, until
 
 from lora_tui.curation import clusters, examples, labels, queues, reading
 from lora_tui.curation.examples import Filter
+from lora_tui.curation.weights import weights
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.sessions import draft
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from stories import says, store_session, user
 
@@ -153,3 +158,21 @@ async def test_progress_against_the_targets_is_one_key_away(open_app: OpenApp, l
         text = await shown(pilot.app, "build-rust")
         assert "1 of 200" in text
         assert "too few for a pace" in text
+
+
+async def test_what_is_not_learned_from_is_marked(open_app: OpenApp) -> None:
+    async with open_app("sessions").run_test(size=(80, 40)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("enter")  # its first cargo test failed, the second passed
+        text = await shown(pilot.app, "○ not learned from")
+        assert text.index("○ not learned from") < text.index("▸ bash cargo test → exit 101")
+
+
+def test_a_weight_in_a_draft_is_a_persons_word(little: Workspace) -> None:
+    messages = reading.example(little, examples.ids(little)[0]).messages
+    text = draft.to_text(messages).replace('role = "assistant"', 'role = "assistant"\nweight = 0')
+    changed = draft.from_text(text, messages, Path("draft.toml"))
+    assert [message.about.weight for message in changed if message.role == "assistant"] == [0, 0, 0, 0, 0, 0, 0]
+    assert set(weights(changed)) == {0}
+    with pytest.raises(BadInput, match="0 or 1"):
+        draft.from_text(text.replace("weight = 0", "weight = 7"), messages, Path("draft.toml"))

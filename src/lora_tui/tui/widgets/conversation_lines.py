@@ -38,12 +38,14 @@ _MAIN_ARGUMENTS = (
 _LANGUAGE_OF = {"rs": "rust", "py": "python", "ts": "typescript", "tsx": "tsx", "js": "javascript", "rb": "ruby"}
 
 
-def conversation(messages: Sequence[Message], width: int, *, folded: bool = True) -> Iterator[Line]:
+def conversation(
+    messages: Sequence[Message], width: int, *, folded: bool = True, weights: Sequence[int] = ()
+) -> Iterator[Line]:
     """All lines for a window of `width` cells; long outputs folded to head and tail unless `folded` is False.
 
-    Placeholders of redacted values get a tone of their own.
+    Placeholders of redacted values get a tone of their own. `weights`, one per message, mark what is not learned from.
     """
-    for line in _conversation(messages, width, folded):
+    for line in _conversation(messages, width, folded, weights):
         yield _redactions(line) if any("<" in text for text, _ in line) else line
 
 
@@ -56,11 +58,11 @@ def _redactions(line: Line) -> Line:
     ]
 
 
-def _conversation(messages: Sequence[Message], width: int, folded: bool) -> Iterator[Line]:
+def _conversation(messages: Sequence[Message], width: int, folded: bool, weights: Sequence[int]) -> Iterator[Line]:
     outputs = {item.tool_call_id: item for item in messages if item.role == "tool" and item.tool_call_id}
     shown: set[str] = set()
     speaker = ""
-    for message in messages:
+    for number, message in enumerate(messages):
         if message.role == "tool":
             if message.tool_call_id not in shown:
                 yield from _output(message, width, folded)
@@ -70,6 +72,8 @@ def _conversation(messages: Sequence[Message], width: int, folded: bool) -> Iter
         if message.role != speaker or message.role != "assistant":
             yield _heading(message)
         speaker = message.role
+        if message.role == "assistant" and weights and not weights[number]:
+            yield [("○ not learned from", "muted")]
         undone = message.about.reverted
         for line in _said(message, width, folded):
             yield [(text, "undone") for text, _ in line] if undone else line

@@ -60,9 +60,16 @@ class Transcript(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._folded = True
 
-    def show(self, messages: Sequence[Message], before: Callable[[int], Sequence[Line]] = lambda width: ()) -> None:
+    def show(
+        self,
+        messages: Sequence[Message],
+        before: Callable[[int], Sequence[Line]] = lambda width: (),
+        weights: Sequence[int] = (),
+    ) -> None:
         """Show a conversation from its beginning, under lines of our own that `before` makes for a width."""
-        self.show_lines(lambda width, folded: chain(before(width), conversation(messages, width, folded=folded)))
+        self.show_lines(
+            lambda width, folded: chain(before(width), conversation(messages, width, folded=folded, weights=weights))
+        )
 
     def show_lines(self, make: Callable[[int, bool], Iterator[Line]]) -> None:
         """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""

@@ -23,7 +23,8 @@ from lora_tui.workspace.layout import Workspace
 _INTRO = """\
 # Change what should be learned, save, and leave the editor; leave it unchanged to change nothing.
 # The original stays in the workspace, and u takes this back. `number` ties a message to the original it came from;
-# a new message has none. `tool_calls` hold their arguments as JSON text.
+# a new message has none. `tool_calls` hold their arguments as JSON text. `weight = 0` in an assistant's message keeps
+# it in sight but out of the loss; `weight = 1` has it learned from; without one the rules decide.
 
 """
 
@@ -35,6 +36,7 @@ class _Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     reasoning_content: str = ""
     tool_calls: list[dict[str, Any]] = []
     tool_call_id: str = ""
+    weight: int | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +49,7 @@ def to_text(messages: Sequence[Message]) -> str:
     for number, message in enumerate(messages):
         data = msgspec.to_builtins(message)
         data.pop("about", None)
+        data["weight"] = message.about.weight
         items.append({"number": number, **{key: value for key, value in data.items() if value is not None}})
     return _INTRO + tomli_w.dumps({"message": items}, multiline_strings=True)
 
@@ -76,8 +79,12 @@ def _message(draft: _Draft, before: Sequence[_Draft], originals: Sequence[Messag
         return originals[draft.number]
     data = msgspec.to_builtins(draft)
     data.pop("number", None)
+    weight = data.pop("weight", None)
+    if weight not in (None, 0, 1):
+        raise BadInput(f"`weight` is 0 or 1, not {weight}")
     found = msgspec.convert(data, Message)
-    return msgspec.structs.replace(found, about=originals[draft.number].about) if known else found
+    about = originals[draft.number].about if known else found.about
+    return msgspec.structs.replace(found, about=msgspec.structs.replace(about, weight=weight))
 
 
 def path_of(workspace: Workspace, identity: int) -> Path:

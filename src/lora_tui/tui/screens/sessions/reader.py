@@ -12,6 +12,7 @@ from textual.worker import Worker
 
 from lora_tui.curation import reading
 from lora_tui.curation.reading import Example
+from lora_tui.curation.weights import weights
 from lora_tui.sources.model import Message as ChatMessage
 from lora_tui.tui.screens.sessions.evidence import evidence_lines
 from lora_tui.tui.widgets.comparison_lines import compared
@@ -63,7 +64,7 @@ class Reader(Transcript):
         elif self.comparing and found.row.edited:
             self.show_lines(lambda width, _: compared(message.recorded, found.messages, width))
         else:
-            self.show(found.messages, partial(evidence_lines, found))
+            self.show(found.messages, partial(evidence_lines, found), weights(found.messages))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Textual tells this to the widget alone: hand it on to the app, which shows the errors."""
