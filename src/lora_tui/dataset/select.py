@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import msgspec
 
 from lora_tui.curation import examples, reading
+from lora_tui.curation.context import context
 from lora_tui.curation.examples import ExampleRow, Filter
 from lora_tui.curation.reading import Example
 from lora_tui.curation.redact import redact_text
 from lora_tui.curation.weights import weights
 from lora_tui.dataset.agent import agent
-from lora_tui.dataset.interim import context
 from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
 from lora_tui.dataset.plain import plain
 from lora_tui.dataset.replay import NotReplayable
