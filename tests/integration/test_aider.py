@@ -8,6 +8,7 @@ import pytest
 
 from aider_files import EDIT, asked, chat, done, noted, said
 from lora_tui.sources import read
+from lora_tui.sources.aider import places
 from lora_tui.sources.aider.source import Aider
 from lora_tui.sources.ingest import IngestReport, ingest
 from lora_tui.sources.model import Message, own_words
@@ -192,6 +193,16 @@ def test_histories_are_looked_for_below_home(
     (repository / "deep").mkdir()
     monkeypatch.chdir(repository / "deep")
     assert str(repository / NAME) in {store.where for store in Aider().stores(())}
+
+
+def test_a_search_that_takes_too_long_is_said(
+    repository: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / NAME).write_text(chat(asked("Change the greeting"), said(EDIT), done()))
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(places, "SECONDS", -1.0)
+    report = ingest(workspace, "aider")
+    assert (report.new, [failure.where for failure in report.failures]) == (1, [str(Path.home())])
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

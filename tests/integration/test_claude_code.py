@@ -166,6 +166,15 @@ def test_pictures_are_kept(projects: Path, workspace: Workspace) -> None:
     assert output.content == ""
 
 
+def test_blocks_of_unknown_shapes_cost_no_line(projects: Path, workspace: Workspace) -> None:
+    told = Told()
+    told.user("look it up please")
+    told.answer("msg_1", use("toolu_1", "WebSearch", query="x"), {"type": "new_kind", "text": "?", "more": [1]})
+    told.result("toolu_1", [{"type": "search_result", "source": "https://a", "title": 3}, text("Found.")], noted=[1])
+    told.answer("msg_2", text("There."))
+    assert [text_of(m) for m in taken(workspace, projects, told)] == ["look it up please", "", "Found.", "There."]
+
+
 def test_a_subagent_is_a_session_of_its_own_that_its_call_names(projects: Path, workspace: Workspace) -> None:
     told = Told()
     told.user("have somebody look at the tests")

@@ -27,14 +27,20 @@ def around(folder: Path) -> Iterator[Path]:
             yield place / NAME
 
 
+class OutOfTime(Exception):
+    """The search was stopped; what it found so far came before."""
+
+
 def below(folder: Path, depth: int = DEPTH, seconds: float = SECONDS) -> Iterator[Path]:
     """Histories in and below a folder, the nearest first; hidden folders and those of packages are not entered.
 
-    Stops after `seconds`: a home directory may lie on a slow disk.
+    Raises OutOfTime at the end after `seconds`: a home directory may lie on a slow disk.
     """
     deadline = time.monotonic() + seconds
     waiting = deque([(folder, 0)])
-    while waiting and time.monotonic() < deadline:
+    while waiting:
+        if time.monotonic() > deadline:
+            raise OutOfTime
         place, level = waiting.popleft()
         try:
             with os.scandir(place) as entries:

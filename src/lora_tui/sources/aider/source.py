@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,23 +35,35 @@ class Aider:
     def stores(self, paths: Sequence[Path]) -> list[Store]:
         """One store per history file. Raises SourceError when there is none."""
         if not paths:
-            found = files.once([*places.around(Path.cwd()), *places.below(Path.home())])
-            if not found:
+            found = [*places.around(Path.cwd())]
+            cut = _gather(Path.home(), places.DEPTH, places.SECONDS, found)
+            if not found and not cut:
                 raise SourceError(
                     "Aider has no history in this folder, nor in repositories below your home",
                     where=str(Path.home()),
                     fix="Give the path of a repository: lora-tui ingest aider PATH.",
                 )
-            return [History(path) for path in found]
-        return [History(path) for path in files.once(one for path in paths for one in _at(path.absolute()))]
+            return [*map(History, files.once(found)), *([Unsearched(Path.home())] if cut else [])]
+        return [store for path in files.once(paths) for store in _at(path.absolute())]
 
 
-def _at(path: Path) -> list[Path]:
+def _gather(folder: Path, depth: int, seconds: float, found: list[Path]) -> bool:
+    """Add the histories below a folder to `found`; whether the time was too short for all."""
+    try:
+        for path in places.below(folder, depth, seconds):
+            found.append(path)  # noqa: PERF402 – what came before OutOfTime counts
+    except places.OutOfTime:
+        return True
+    return False
+
+
+def _at(path: Path) -> list[Store]:
     if path.is_dir():
-        found = list(places.below(path, _DEEP, _LONG))
-        if not found:
+        found: list[Path] = []
+        cut = _gather(path, _DEEP, _LONG, found)
+        if not found and not cut:
             raise SourceError("there is no history of Aider in this folder", where=str(path), fix=_FIX)
-        return found
+        return [*map(History, found), *([Unsearched(path)] if cut else [])]
     if not path.is_file():
         raise SourceError("there is no such file", where=str(path), fix=_FIX)
     try:
@@ -63,7 +75,26 @@ def _at(path: Path) -> list[Path]:
         ) from error
     if not known:
         raise SourceError("this is no history of Aider", where=str(path), fix=_FIX)
-    return [path]
+    return [History(path)]
+
+
+class Unsearched:
+    """What is left of a folder when the time for searching it is over: a failure beside what was found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.where = str(folder)
+
+    def preview(self) -> Preview:
+        """Nobody knows."""
+        return Preview(None, 0)
+
+    def reading(self) -> AbstractContextManager[Opened]:
+        """Raises SourceError."""
+        raise SourceError(
+            "the search for Aider's histories took too long and was stopped",
+            where=self.where,
+            fix="Give the repositories: lora-tui ingest aider PATH…",
+        )
 
 
 class History:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from lora_tui.sources.claude_code import rows
-from lora_tui.sources.claude_code.rows import Block, Result, Row
+from lora_tui.sources.claude_code.rows import Block, Result, Row, Source
 from lora_tui.sources.iso_time import milliseconds
 from lora_tui.sources.model import (
     About,
@@ -148,7 +148,7 @@ class Conversation:
         elif block.tool_use_id in self._commands and _ended_well(noted):
             exit_code = 0
         child = f"agent-{noted.agentId}" if noted and isinstance(noted.agentId, str) else ""
-        interrupted = _STOPPED in text[:200] or (noted is not None and noted.interrupted is True)
+        interrupted = (failed and _STOPPED in text[:200]) or (noted is not None and noted.interrupted is True)
         message = Message(
             role="tool",
             content=text,
@@ -193,13 +193,13 @@ def _said(block: Block, row: Row) -> list[Said]:
 
 def _media(block: Block) -> Part | None:
     source = block.source
-    if source is None:
+    if not isinstance(source, Source):
         return None
     url = source.url or f"data:{source.media_type};base64,{source.data}"
     if block.type == "image":
         return ImagePart(ImageUrl(url))
     if block.type == "document":
-        return FilePart(FileData(block.title or "document.pdf", url))
+        return FilePart(FileData(block.title if isinstance(block.title, str) else "document.pdf", url))
     return None
 
 

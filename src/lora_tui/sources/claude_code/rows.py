@@ -63,12 +63,12 @@ class Block(msgspec.Struct, frozen=True):
     thinking: str = ""
     id: str = ""
     name: str = ""
-    title: str | None = None
+    title: Any = None
     input: msgspec.Raw = _NOTHING
     tool_use_id: str = ""
     content: msgspec.Raw = _NOTHING
     is_error: bool | None = None
-    source: Source | None = None
+    source: Source | str | None = None  # a text names where a search result comes from
 
 
 class Result(msgspec.Struct, frozen=True):

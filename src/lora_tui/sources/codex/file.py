@@ -9,7 +9,7 @@ import msgspec
 
 from lora_tui.sources.codex import rows
 from lora_tui.sources.codex.conversation import Conversation, own_words
-from lora_tui.sources.codex.rows import Item, Meta, Row
+from lora_tui.sources.codex.rows import Instructions, Item, Meta, Row
 from lora_tui.sources.iso_time import milliseconds
 from lora_tui.sources.model import About, Message, Session
 from lora_tui.sources.registry import Quarantine, Quarantined
@@ -110,7 +110,8 @@ class _Told:
         if self._provider is not None:
             return  # a fork repeats the one it came from
         self._provider = meta.model_provider or ""
-        prompt = meta.base_instructions.text if meta.base_instructions is not None else ""
+        found = meta.base_instructions
+        prompt = found.text if isinstance(found, Instructions) else found
         if prompt:
             yield self.conversation.system(prompt, meta.id, created)
 

@@ -31,8 +31,7 @@ class Meta(msgspec.Struct, frozen=True):
     cwd: str = ""
     cli_version: str = ""
     model_provider: str | None = None
-    base_instructions: Instructions | None = None
-    instructions: Any = None  # before base_instructions there were these, in part
+    base_instructions: Instructions | str | None = None
     source: Any = None
 
 
