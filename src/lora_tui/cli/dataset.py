@@ -9,7 +9,7 @@ import msgspec
 
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
-from lora_tui.dataset.model import SPLITS, Dataset, Manifest
+from lora_tui.dataset.model import SPLITS, Dataset, Manifest, Rejected
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, load_profile
 
@@ -101,11 +101,11 @@ def show(cli: Cli, name: str) -> None:
 @pass_cli
 def rejected(cli: Cli, name: str, reason: str) -> None:
     """List what one version (NAME or NAME@N) left out, and why."""
-    found = [item for item in versions.rejected(versions.find(cli.workspace, name)) if reason in item.reason]
+    found = [item for item in versions.rejected(versions.find(cli.workspace, name)) if reason in _why(item)]
     cli.emit(
         found,
         lambda: table(
-            [(item.example, item.reason, item.request[:60]) for item in found],
+            [(item.example, _why(item), item.request[:60]) for item in found],
             ("example", "reason", "request"),
             empty="nothing was left out" + (f" for {reason!r}" if reason else ""),
         ),
@@ -173,6 +173,10 @@ def _shaped(manifest: Manifest) -> str:
     told = [", ".join(agent)] if manifest.by_shape.get("agent") else []
     told += [f"edits as {manifest.form}"] if manifest.by_shape.get("plain") and manifest.form else []
     return "; ".join(told)
+
+
+def _why(item: Rejected) -> str:
+    return f"{item.reason}: {item.about}" if item.about else item.reason
 
 
 def _by_number(counts: dict[str, int]) -> list[tuple[str, int]]:

@@ -40,10 +40,10 @@ def distinct(candidates: Sequence[Candidate], by_people: Collection[int]) -> tup
     rejected: list[Rejected] = []
     for item in sorted(candidates, key=rank, reverse=True):
         cluster = f"near {item.cluster}" if item.cluster else ""
-        reasons = (("same content as", item.row.id), ("near-duplicate of", cluster))
+        reasons = (("same content twice", item.row.id), ("near-duplicate", cluster))
         for reason, key in reasons:
             if key and key in best:
-                rejected.append(_rejected(item, f"{reason} example {best[key].row.example}"))
+                rejected.append(_rejected(item, reason, f"example {best[key].row.example} stays"))
                 break
         else:
             kept.append(item)
@@ -70,5 +70,5 @@ def capped(candidates: Sequence[Candidate], share: float, seed: int) -> tuple[li
     return [item for item in candidates if item.row.example not in gone], list(gone.values())
 
 
-def _rejected(item: Candidate, reason: str) -> Rejected:
-    return Rejected(item.row.id, item.row.example, reason, item.request)
+def _rejected(item: Candidate, reason: str, about: str = "") -> Rejected:
+    return Rejected(item.row.id, item.row.example, reason, item.request, about)

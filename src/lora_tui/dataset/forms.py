@@ -10,22 +10,26 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from lora_tui.curation.language_rules import language_of_path
+from lora_tui.curation.language_rules import language_of_path, rules
 from lora_tui.dataset.blocks import MARK
-from lora_tui.dataset.replay import Change, NotReplayable, Part
+from lora_tui.dataset.replay import Change, Part
+from lora_tui.dataset.unfit import NotReplayable
 from lora_tui.workspace.profiles import Form
 
 
 def rendered(changes: Sequence[Change], form: Form) -> str:
     """The edits of these files as an answer. Raises NotReplayable where the form cannot say them."""
-    say = {"search-replace": _search_replace, "diff": _diff, "new-code": _new_code}[form]
-    return "\n\n".join(say(change) for change in changes if change.edited)
+    edited = [change for change in changes if change.edited]
+    if form == "diff":
+        return fenced("".join(_diff(change) for change in edited), "diff")
+    say = {"search-replace": _search_replace, "new-code": _new_code}[form]
+    return "\n\n".join(say(change) for change in edited)
 
 
 def shown(change: Change) -> str:
     """The file as it was before, for the request; empty for a file that is new."""
     return "\n\n".join(
-        f"{_named(change, index)}\n{fenced(part.before, language_of_path(change.path))}"
+        f"{_named(change, index)}\n{fenced(part.before, _tag(change.path))}"
         for index, part in enumerate(change.parts)
         if part.before
     )
@@ -38,6 +42,14 @@ def fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}{fence}"
 
 
+def _tag(path: str) -> str:
+    """The word behind an opening fence: the language, or the file's ending where that is no language of ours."""
+    name, _, ending = path.rpartition("/")[2].rpartition(".")
+    if name and ending.isalnum() and ending not in rules().by_extension:
+        return ending
+    return language_of_path(path)
+
+
 def _named(change: Change, index: int) -> str:
     of = f" (part {index + 1} of {len(change.parts)})" if len(change.parts) > 1 else ""
     return f"`{change.path}`{of}"
@@ -45,7 +57,7 @@ def _named(change: Change, index: int) -> str:
 
 def _new_code(change: Change) -> str:
     return "\n\n".join(
-        f"{_named(change, index)}\n{fenced(part.after, language_of_path(change.path))}"
+        f"{_named(change, index)}\n{fenced(part.after, _tag(change.path))}"
         for index, part in enumerate(change.parts)
         if part.before != part.after
     )
@@ -60,18 +72,18 @@ def _diff(change: Change) -> str:
             before, after = (text.split("\n")[:-1] if text else [] for text in (part.before, part.after))
             hunks = list(difflib.unified_diff(before, after, lineterm=""))[2:]
             lines += [f"--- {old}{'' if change.created else tab}", f"+++ b/{change.path}{tab}", *hunks]
-    return fenced("\n".join(lines) + "\n", "diff")
+    return "".join(line + "\n" for line in lines)
 
 
 def _search_replace(change: Change) -> str:
     if any(MARK.search(text) for part in change.parts for text in (part.before, part.after)):
-        raise NotReplayable(f"{change.path} holds the marks of SEARCH/REPLACE blocks itself")
+        raise NotReplayable("a file holds the marks of SEARCH/REPLACE blocks itself", change.path)
     found = _small_blocks(change.parts)
     if not _gives(found, change.parts):
         found = [part for part in change.parts if part.before != part.after]
         if not _gives(found, change.parts):
-            raise NotReplayable(f"the same lines occur twice in what is shown of {change.path}")
-    language = language_of_path(change.path)
+            raise NotReplayable("the same lines occur twice in what is shown of a file", change.path)
+    language = _tag(change.path)
     return "\n\n".join(
         f"{change.path}\n" + fenced(f"<<<<<<< SEARCH\n{block.before}=======\n{block.after}>>>>>>> REPLACE\n", language)
         for block in found

@@ -44,12 +44,13 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """One line of rejected.jsonl."""
+    """One line of rejected.jsonl; `about` says which file, tool or other example `reason` speaks of."""
 
     id: str
     example: int
     reason: str
     request: str
+    about: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,9 +19,10 @@ from lora_tui.dataset import forms
 from lora_tui.dataset.blocks import blocks
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.read_output import Shown, bare, shown
-from lora_tui.dataset.replay import Change, Files, NotReplayable, Part
+from lora_tui.dataset.replay import Change, Files, Part
 from lora_tui.dataset.shell_reads import file_read_by
-from lora_tui.dataset.steps import NoCounterpart, arguments, steps
+from lora_tui.dataset.steps import arguments, steps
+from lora_tui.dataset.unfit import NoCounterpart, NotReplayable
 from lora_tui.sources.model import Message, ToolCall, own_words, text_of, texts
 from lora_tui.workspace.profiles import Form
 
@@ -107,7 +108,7 @@ class _Player:
             taken = steps(call)
         except NoCounterpart as error:
             if kind(call.function.name) == "edit":
-                raise NotReplayable(str(error)) from error
+                raise NotReplayable(error.reason, error.about) from error
             return
         for step in taken:
             given = arguments(step)

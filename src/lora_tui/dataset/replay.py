@@ -11,10 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lora_tui.dataset.read_output import Shown
-
-
-class NotReplayable(Exception):
-    """An edit does not fit what the conversation shows of the file; the text says why, and can be shown."""
+from lora_tui.dataset.unfit import NotReplayable
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -74,14 +71,14 @@ class Files:
         file.begin()
         found = sum(after.count(old) for _, after in file.parts)
         if everywhere and not file.whole:
-            raise NotReplayable(f"replaces everywhere in {name}, which was not read whole")
+            raise NotReplayable("replaces everywhere in a file that was not read whole", name)
         if found == 1 or (found and everywhere):
             for part in file.parts:
                 part[1] = part[1].replace(old, new)
         elif found:
-            raise NotReplayable(f"an edit fits in several places of {name}")
+            raise NotReplayable("an edit fits in several places", name)
         elif file.whole:
-            raise NotReplayable(f"an edit does not fit what was read of {name}")
+            raise NotReplayable("an edit does not fit what was read", name)
         else:
             file.parts.append([old, new])
 
@@ -90,7 +87,7 @@ class Files:
         file = self._file(path)
         file.begin()
         if not file.whole:
-            raise NotReplayable(f"adds lines to {self._name(path)}, which was not read whole")
+            raise NotReplayable("adds lines to a file that was not read whole", self._name(path))
         file.parts = file.parts or [["", ""]]
         file.parts[-1][1] = ended(file.parts[-1][1]) + text
 
@@ -101,7 +98,7 @@ class Files:
             file.whole = file.created = True
         file.begin()
         if not file.whole:
-            raise NotReplayable(f"{self._name(path)} was overwritten without having been read whole")
+            raise NotReplayable("a file was overwritten without having been read whole", self._name(path))
         file.parts = [[file.parts[0][0] if file.parts else "", content]]
 
     def settle(self) -> None:

@@ -17,8 +17,7 @@ from lora_tui.curation.weights import weights
 from lora_tui.dataset.agent import agent
 from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
 from lora_tui.dataset.plain import plain
-from lora_tui.dataset.replay import NotReplayable
-from lora_tui.dataset.steps import NoCounterpart
+from lora_tui.dataset.unfit import Unfit
 from lora_tui.sources.model import Message
 from lora_tui.sources.opencode.capture import Capture, system_for
 from lora_tui.workspace.layout import Workspace
@@ -61,8 +60,8 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
                 continue
             try:
                 messages = _messages(whole, shape, data, capture)
-            except (NoCounterpart, NotReplayable) as error:
-                yield Rejected(whole.key, found.id, str(error), found.request)
+            except Unfit as error:
+                yield Rejected(whole.key, found.id, error.reason, found.request, error.about)
                 continue
             if not any(message.role == "assistant" and message.weight and _said(message) for message in messages):
                 yield Rejected(whole.key, found.id, "nothing to learn from", found.request)
@@ -87,7 +86,7 @@ def _left_out(row: ExampleRow, data: Data) -> str:
 
 
 def _messages(example: Example, shape: str, data: Data, capture: Capture | None) -> list[RowMessage]:
-    """The row's messages. Raises NoCounterpart or NotReplayable."""
+    """The row's messages. Raises Unfit."""
     row = example.row
     directory, _ = redact_text(row.directory)  # as the paths in the messages are written by now
     weighed = [

@@ -9,11 +9,8 @@ import msgspec
 
 from lora_tui.curation.tool_names import canonical, known, read_arguments
 from lora_tui.dataset import patch_text
+from lora_tui.dataset.unfit import NoCounterpart
 from lora_tui.sources.model import Function, ToolCall
-
-
-class NoCounterpart(Exception):
-    """The call cannot be said in opencode's vocabulary; the text says why, and can be shown."""
 
 
 def steps(call: ToolCall) -> list[ToolCall]:
@@ -27,7 +24,7 @@ def steps(call: ToolCall) -> list[ToolCall]:
         return _numbered(call, [("bash", {"command": f"ls {shlex.quote(str(path))}"})])
     translated = canonical(call)
     if translated is None:
-        raise NoCounterpart(f"a call of {name} has no counterpart")
+        raise NoCounterpart("a call has no counterpart", name)
     if translated.function.name == "apply_patch":
         return _numbered(call, _patched((read_arguments(translated) or {}).get("patchText")))
     return [translated]
@@ -41,7 +38,7 @@ def arguments(call: ToolCall) -> dict[str, Any]:
 def _numbered(call: ToolCall, made: list[tuple[str, dict[str, Any]]]) -> list[ToolCall]:
     """The calls with ids of their own: the first keeps the one it was recorded with."""
     if not made:
-        raise NoCounterpart(f"a call of {call.function.name} cannot be read")
+        raise NoCounterpart("a call cannot be read", call.function.name)
     return [
         ToolCall(
             id=call.id if not index else f"{call.id}_{index + 1}",
@@ -58,7 +55,7 @@ def _edits(call: ToolCall) -> list[tuple[str, dict[str, Any]]]:
     for edit in given.get("edits") or []:
         old, new = edit.get("oldString", edit.get("old_string")), edit.get("newString", edit.get("new_string"))
         if not all(isinstance(value, str) for value in (path, old, new)):
-            raise NoCounterpart(f"a call of {call.function.name} cannot be read")
+            raise NoCounterpart("a call cannot be read", call.function.name)
         everywhere = {"replaceAll": True} if edit.get("replaceAll", edit.get("replace_all")) else {}
         made.append(("edit", {"filePath": path, "oldString": old, "newString": new, **everywhere}))
     return made
@@ -68,7 +65,7 @@ def _patched(text: object) -> list[tuple[str, dict[str, Any]]]:
     made: list[tuple[str, dict[str, Any]]] = []
     for file in patch_text.parse(text if isinstance(text, str) else ""):
         if file.kind in ("delete", "move"):
-            raise NoCounterpart(f"a patch {file.kind}s a file")
+            raise NoCounterpart(f"a patch {file.kind}s a file", file.path)
         for hunk in file.hunks:
             if file.kind == "add":
                 made.append(("write", {"filePath": file.path, "content": hunk.new}))

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from lora_tui.curation.tool_names import known, read_arguments, waits
-from lora_tui.dataset.steps import NoCounterpart, arguments, steps
+from lora_tui.dataset.steps import arguments, steps
+from lora_tui.dataset.unfit import NoCounterpart
 from lora_tui.sources.model import Function, Message, ToolCall, text_of
 from lora_tui.workspace import toml
 from lora_tui.workspace.profiles import ToolTarget
@@ -124,13 +125,13 @@ class _Retargeting:
         if found is None:
             if self._source in self._target.keep_unknown_from and read_arguments(call) is not None:
                 return [call]
-            raise NoCounterpart(f"a call of {name} has no counterpart")
+            raise NoCounterpart("a call has no counterpart", name)
         return [self._named(step) for step in steps(call)]
 
     def _named(self, step: ToolCall) -> ToolCall:
         tool = self._target.tool.get(step.function.name)
         if tool is None:
-            raise NoCounterpart(f"a call of {step.function.name} has no counterpart")
+            raise NoCounterpart("a call has no counterpart", step.function.name)
         given = arguments(step)
         renamed = {tool.arguments[key]: value for key, value in given.items() if key in tool.arguments}
         if tool.name == step.function.name and renamed == given:
@@ -152,7 +153,7 @@ def checked(messages: list[Message], tools: list[dict[str, Any]]) -> list[Messag
         for call in message.tool_calls:
             name = call.function.name
             if name not in required:
-                raise NoCounterpart(f"the captured agent has no tool {name}")
+                raise NoCounterpart("the captured agent has no such tool", name)
             if not required[name] <= (read_arguments(call) or {}).keys():
                 message = msgspec.structs.replace(message, about=msgspec.structs.replace(message.about, weight=0))
         result.append(message)

@@ -121,7 +121,8 @@ def test_of_near_duplicates_the_one_that_a_person_accepted_stays_then_the_longer
     second = first + 1
     connection.execute("UPDATE example SET characters = characters + 100 WHERE id = ?", (first,))
     built = versions.build(mixed, "rust")
-    assert f"near-duplicate of example {first}" in built.manifest.left_out
+    assert built.manifest.left_out == {"near-duplicate": 2}
+    assert f"example {first} stays" in {item.about for item in versions.rejected(built)}
     assert {row["session"] for row in rows(built)}.isdisjoint({"ses_1", "aug_30"})
     labels.decide(mixed, [first], "reject", author="ana")
     labels.decide(mixed, [first], "accept", author="augment")

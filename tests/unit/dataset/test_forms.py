@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lora_tui.dataset import forms
 from lora_tui.dataset.blocks import blocks
-from lora_tui.dataset.replay import Change, NotReplayable, Part
+from lora_tui.dataset.replay import Change, Part
+from lora_tui.dataset.unfit import NotReplayable
 from lora_tui.workspace.profiles import Form
 
 FORMS: tuple[Form, ...] = ("search-replace", "diff", "new-code")

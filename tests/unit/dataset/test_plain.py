@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lora_tui.dataset.blocks import blocks
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.plain import plain
-from lora_tui.dataset.replay import NotReplayable
+from lora_tui.dataset.unfit import NotReplayable
 from lora_tui.sources.model import About, Function, Message, TextPart, ToolCall
 from lora_tui.workspace.profiles import Form
 from stories import calls, says, user
@@ -179,10 +179,10 @@ DELETE = "*** Begin Patch\n*** Delete File: a.py\n*** End Patch"
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
-        (edit(PATH, "return", "yield"), "fits in several places of calc.py"),
-        (edit(PATH, "nowhere", "x"), "does not fit what was read of calc.py"),
+        (edit(PATH, "return", "yield"), "fits in several places: calc.py"),
+        (edit(PATH, "nowhere", "x"), "does not fit what was read: calc.py"),
         ([*edit(PATH, "a - b", "a + b", "1"), *edit(PATH, "a + b", "a - b", "2")], "cancel each other out"),
-        (calls("NotebookEdit", {"notebook_path": "n", "new_source": "x"}, "ok"), "NotebookEdit has no counterpart"),
+        (calls("NotebookEdit", {"notebook_path": "n", "new_source": "x"}, "ok"), "no counterpart: NotebookEdit"),
         (calls("apply_patch", {"input": DELETE}, "ok"), "deletes a file"),
         (failing(edit(PATH, "a - b", "a + b")), "ends without an answer in words"),
     ],

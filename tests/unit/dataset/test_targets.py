@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lora_tui.dataset.steps import NoCounterpart
 from lora_tui.dataset.targets import checked, retargeted, table
+from lora_tui.dataset.unfit import NoCounterpart
 from lora_tui.sources.model import About, Function, Message, ToolCall
 from lora_tui.workspace.profiles import ToolTarget
 from stories import calls, says, user
@@ -92,7 +92,7 @@ def test_waiting_for_a_command_becomes_the_rest_of_its_output() -> None:
 
 @pytest.mark.parametrize("name", ["NotebookEdit", "mcp__db__query", "KillShell"])
 def test_a_call_that_the_target_lacks_is_refused_by_name(name: str) -> None:
-    with pytest.raises(NoCounterpart, match=f"{name} has no counterpart"):
+    with pytest.raises(NoCounterpart, match=f"no counterpart: {name}"):
         made([user("Go"), *calls(name, {"x": 1}, "ok")], source="claude-code")
 
 
@@ -115,7 +115,7 @@ def test_a_call_that_the_captured_agent_would_refuse_is_not_learned_from() -> No
     ]
     result = checked(talk, [tool("read", "filePath"), tool("bash", "command", "description")])
     assert [message.about.weight for message in result if message.role == "assistant"] == [None, 0]
-    with pytest.raises(NoCounterpart, match="no tool bash"):
+    with pytest.raises(NoCounterpart, match="no such tool: bash"):
         checked(talk, [tool("read", "filePath")])
 
 
