@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lora_tui.curation.actions import Action, edits_in_text
-from lora_tui.curation.outcome_rules import Check, rules
+from lora_tui.curation.outcome_rules import rules
 from lora_tui.sources.model import Message, own_words, text_of
 
 Outcome = Literal["success", "unknown", "complained", "failed"]
@@ -22,7 +22,8 @@ VERSION = 1  # raise it when the same messages would give another outcome; the t
 
 _REAL_CODE = {"git": "a commit of the repository's history", "augment": "code of a repository as people wrote it"}
 
-_LOOKED_AT = 30_000  # last characters of an output: results stand at the end
+_LOOKED_AT = 20_000  # last characters of an output: results stand at the end
+_RESULT_CHARACTERS = 4_000  # and "all passed" at the very end
 _WORDS = 400  # first characters of what the user says
 _HIDES_EXIT = re.compile(r"\||;|&\s*$")  # behind a check: the exit code is another command's
 
@@ -176,26 +177,25 @@ class Course:
 
     def _check(self, command: str, output: str, message: Message) -> None:
         about = message.about
-        if about.exit in self._rules.not_run_exit or self._rules.not_run.search(output[:2_000]):
-            return
         run = [(check, found) for check in self._rules.checks if (found := check.command.search(command))]
-        blamed = [check for check, _ in run if check.failed.search(output)] or [check for check, _ in run[-1:]]
-        for check, found in run:
-            good = self._judge(check, command[found.end() :], output, message, check in blamed)
+        if not run or about.exit in self._rules.not_run_exit or self._rules.not_run.search(output[:2_000]):
+            return
+        certain = about.exit is not None and not _HIDES_EXIT.search(command[run[-1][1].end() :].split("\n", 1)[0])
+        if certain and about.exit == 0:
+            failures: list[re.Match[str] | None] = [None] * len(run)
+        else:
+            failures = [check.failed.search(output) for check, _ in run]
+        unclear = not any(failures) and (about.error or (certain and about.exit != 0))  # the last one is to blame
+        for position, (check, found) in enumerate(run):
+            said = failures[position]
+            good = False if said or (unclear and position == len(run) - 1) else None
+            if good is None and not (certain and about.exit != 0):
+                said = check.passed.search(output[-_RESULT_CHARACTERS:])
+                good = True if said or certain else None
             if good is not None:
-                shown = check.failed.search(output) if not good else check.passed.search(output)
-                said = _line(output, shown) if shown else f"exit {about.exit}" if about.exit is not None else "error"
+                what = _line(said.string, said) if said else f"exit {about.exit}" if certain else "error"
                 start = command[found.start() :].lstrip(" ;&|(\n/")
-                self._checks[check.name] = _Checked(good, check.decides, f"{_short(start)}: {_short(said)}")
-
-    def _judge(self, check: Check, behind: str, output: str, message: Message, blamed: bool) -> bool | None:
-        """Good, bad, or not to be told."""
-        code = message.about.exit
-        if code is not None and not _HIDES_EXIT.search(behind.split("\n", 1)[0]):
-            return True if code == 0 else False if blamed else None
-        if check.failed.search(output) or (message.about.error and blamed):
-            return False
-        return True if check.passed.search(output) else None
+                self._checks[check.name] = _Checked(good, check.decides, f"{_short(start)}: {_short(what)}")
 
 
 def _short(text: str) -> str:
