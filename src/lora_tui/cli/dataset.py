@@ -9,7 +9,7 @@ import msgspec
 
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
-from lora_tui.dataset.model import SPLITS, Dataset, Manifest, Rejected
+from lora_tui.dataset.model import SPLITS, Dataset, Rejected
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, load_profile
 
@@ -143,7 +143,7 @@ def _text(dataset: Dataset) -> str:
     manifest = dataset.manifest
     lines = [
         f"{dataset.label}: " + ", ".join(f"{manifest.rows[name]} {name}" for name in SPLITS),
-        f"  rows       {_counted(manifest.by_shape)}; {_shaped(manifest)}",
+        f"  rows       {_counted(manifest.by_shape)}; {manifest.shaping}",
         f"  languages  {_counted(manifest.by_language)}",
         f"  sources    {_counted(manifest.by_source)}",
         f"  origins    {_counted(manifest.by_origin)}",
@@ -162,17 +162,6 @@ def _text(dataset: Dataset) -> str:
     if not manifest.rows["validation"]:
         lines.append("  too few sessions for a validation split: the run will have no eval loss")
     return "\n".join(lines)
-
-
-def _shaped(manifest: Manifest) -> str:
-    """How the examples became rows, in words."""
-    agent = [f"tools of {manifest.tool_target}"]
-    agent += [f"outputs up to {manifest.cap} characters"] if manifest.cap else []
-    agent += [f"{manifest.context} characters of context"] if manifest.context else []
-    agent += [f"prompt and tools of {manifest.capture}"] if manifest.capture else []
-    told = [", ".join(agent)] if manifest.by_shape.get("agent") else []
-    told += [f"edits as {manifest.form}"] if manifest.by_shape.get("plain") and manifest.form else []
-    return "; ".join(told)
 
 
 def _why(item: Rejected) -> str:

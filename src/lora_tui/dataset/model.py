@@ -89,6 +89,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     findings: dict[str, int] = {}  # redaction rule -> how often it applied in the rows
     tables: dict[str, str] = {}  # versions of the rules it was made with
 
+    @property
+    def shaping(self) -> str:
+        """How the examples became rows, in words."""
+        agent = [f"tools of {self.tool_target}" if self.tool_target != "as-recorded" else "tools as recorded"]
+        agent += [f"outputs up to {self.cap} characters"] if self.cap else []
+        agent += [f"{self.context} characters of context"] if self.context else []
+        agent += [f"prompt and tools of {self.capture}"] if self.capture else []
+        told = [", ".join(agent)] if self.shape == "agent" else []
+        told += [f"edits as {self.form}"] if self.by_shape.get("plain") and self.form else []
+        return "; ".join(told)
+
 
 class Dataset(msgspec.Struct, frozen=True):
     """One immutable version on disk."""

@@ -53,6 +53,7 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
         "languages": _counted(manifest.by_language),
         "sources": _counted(manifest.by_source),
         "written by": _counted(manifest.by_model),
+        "shape": f"{manifest.shape}: {manifest.shaping}",
         "profile": manifest.profile or "none",
         "split": f"{'/'.join(map(str, manifest.split))} by {manifest.split_rule}",
         "seed": str(manifest.seed),
