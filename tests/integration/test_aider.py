@@ -94,6 +94,7 @@ def test_several_lines_of_a_request_are_one(repository: Path, workspace: Workspa
         "```markdown\n> Note  \n#### Heading  \n\n# aider chat started at noon\n```\nThere.",
         "README.md\n<<<<<<< SEARCH\n> old  \n=======\n#### new  \n>>>>>>> REPLACE\n\nThat is all.",
         "#### A heading\n\nand words.",
+        "The file begins with\n# aider chat started at 2026-11-20 12:14:12\nand goes on.",
     ],
 )
 def test_an_answer_may_look_like_aiders_own_lines(repository: Path, workspace: Workspace, answer: str) -> None:

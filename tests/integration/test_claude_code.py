@@ -56,6 +56,19 @@ def test_calls_made_at_once_keep_their_outputs_in_order(projects: Path, workspac
     assert [m.tool_call_id for m in messages[4:6]] == ["toolu_2", "toolu_3"]
 
 
+def test_a_file_that_ends_with_outputs_of_calls_made_at_once_has_all_calls(
+    projects: Path, workspace: Workspace
+) -> None:
+    told = Told()
+    told.user("look at both files")
+    one, two = told.answer("msg_1", use("toolu_1", "Read", file_path="a"), use("toolu_2", "Read", file_path="b"))
+    told.result("toolu_2", "two", after=two)
+    told.result("toolu_1", "one", after=one)
+    messages = taken(workspace, projects, told)
+    assert len(messages[1].tool_calls) == 2
+    assert [m.content for m in messages[2:]] == ["one", "two"]
+
+
 def test_arguments_are_kept_byte_for_byte(projects: Path, workspace: Workspace) -> None:
     told = Told()
     told.user("go on and on")
@@ -98,6 +111,7 @@ def test_a_compaction_begins_anew_and_loses_nothing(projects: Path, workspace: W
     told = Told()
     told.user("write a greeting please")
     (before,) = told.answer("msg_1", text("Hello."))
+    told.user("a request that was gone back from")
     told.line("system", {"subtype": "compact_boundary", "after": None, "logicalParentUuid": before})
     told.user("This session is being continued …", isCompactSummary=True)
     told.answer("msg_2", text("Going on."))
@@ -197,6 +211,17 @@ def test_a_subagent_is_a_session_of_its_own_that_its_call_names(projects: Path, 
     assert [child.native_id for child in read.children(workspace, read.session(workspace, SESSION))] == [
         *("agent-a37a243", "agent-af864b5")
     ]
+
+
+def test_a_subagent_is_read_again_when_more_is_known_of_it(projects: Path, workspace: Workspace) -> None:
+    child = Told(agent="a37a243")
+    child.user("list the files")
+    child.answer("msg_1", text("Two files."))
+    path = child.write(projects)
+    assert take(workspace, projects).new == 1
+    path.with_name(f"{path.stem}.meta.json").write_text('{"agentType": "explorer"}')
+    assert take(workspace, projects).changed == 1
+    assert read.session(workspace, "agent-a37a243").agent == "explorer"
 
 
 def test_sidechains_inside_the_file_are_sessions_too(projects: Path, workspace: Workspace) -> None:

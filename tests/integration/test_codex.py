@@ -139,6 +139,20 @@ def test_a_stop_marks_the_answer_and_ends_open_calls(home: Path, workspace: Work
     ]
 
 
+def test_a_stop_in_the_middle_of_words_is_known(home: Path, workspace: Workspace) -> None:
+    told = Told()
+    told.message("user", "tell me a long story")
+    told.message("assistant", "Once upon")
+    told.line("event_msg", {"type": "turn_aborted", "reason": "interrupted"})
+    assert taken(workspace, home, told)[-1].about.interrupted
+
+
+def test_the_head_that_a_fork_repeats_is_read_once(home: Path, workspace: Workspace) -> None:
+    told = fixed_a_bug()
+    told.lines.insert(1, told.lines[0].replace(SESSION, "01a1f8dd-0000-7a93-95da-8473e0e59999"))
+    assert [m.content for m in taken(workspace, home, told) if m.role == "system"] == ["You are Codex.", "Sandboxed."]
+
+
 def test_a_compaction_and_a_later_order_of_the_program_are_not_requests(home: Path, workspace: Workspace) -> None:
     told = fixed_a_bug()
     told.line("compacted", {"message": "We fixed add."})
@@ -160,6 +174,13 @@ def test_a_session_that_is_there_compressed_too_counts_once(home: Path, workspac
     report = take(workspace, home)
     assert (report.sessions, report.changed, report.messages) == (1, 1, 12)
     assert read.session(workspace, SESSION).origin.endswith(".jsonl")
+
+
+def test_of_a_sessions_files_the_plain_one_is_read(home: Path, workspace: Workspace) -> None:
+    fixed_a_bug().write(home, ".jsonl.zst")
+    plain = fixed_a_bug().write(home, folder="archived_sessions")
+    assert take(workspace, home).sessions == 1
+    assert read.session(workspace, SESSION).origin == str(plain)
 
 
 def test_a_second_ingest_opens_no_file(home: Path, workspace: Workspace) -> None:
