@@ -1,7 +1,7 @@
 """Which lines differ between two versions of a file: cheap, because most of both is the same at both ends.
 
 difflib over whole files takes ten times longer: what is equal at both ends is cut away by comparing blocks of bytes,
-then lines that occur once on both sides anchor the rest (patience diff).
+small changes end where two lines agree again, and lines that occur once on both sides anchor the rest (patience diff).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import NamedTuple
 
+_NEAR = 20  # lines of a small change, both sides together
+_SAYS_NOTHING = 4  # characters: a bracket, `end`, `else`
 _CLOSE_LOOK = 40_000  # pairs of lines between two anchors that difflib may compare
 
 
@@ -126,8 +128,18 @@ def _joined(hunks: list[Hunk]) -> list[Hunk]:
 
 
 def _compare(a: list[bytes], b: list[bytes], a0: int, a1: int, b0: int, b1: int, out: list[Hunk]) -> None:
-    while a0 < a1 and b0 < b1 and a[a0] == b[b0]:
-        a0, b0 = a0 + 1, b0 + 1
+    while True:  # small changes far apart: both sides meet again a few lines on
+        step = 1
+        while a0 < a1 and b0 < b1 and step:
+            if a[a0 : a0 + step] == b[b0 : b0 + step] and a0 + step <= a1 and b0 + step <= b1:
+                a0, b0, step = a0 + step, b0 + step, step * 2
+            else:
+                step //= 2
+        meeting = _meeting(a, b, a0, a1, b0, b1)
+        if meeting is None:
+            break
+        out.append(Hunk(a0, meeting[0], b0, meeting[1]))
+        a0, b0 = meeting
     while a0 < a1 and b0 < b1 and a[a1 - 1] == b[b1 - 1]:
         a1, b1 = a1 - 1, b1 - 1
     if a0 == a1 or b0 == b1:
@@ -150,6 +162,18 @@ def _compare(a: list[bytes], b: list[bytes], a0: int, a1: int, b0: int, b1: int,
                 out.append(Hunk(a0 + i0, a0 + i1, b0 + j0, b0 + j1))
     else:
         out.append(Hunk(a0, a1, b0, b1))
+
+
+def _meeting(a: list[bytes], b: list[bytes], a0: int, a1: int, b0: int, b1: int) -> tuple[int, int] | None:
+    """The nearest place where both sides go on with two equal lines, the first of which says something."""
+    if a0 == a1 or b0 == b1:
+        return None
+    for distance in range(1, _NEAR):
+        for i in range(max(0, distance - (b1 - b0) + 2), min(distance, a1 - a0 - 2) + 1):
+            x, y = a0 + i, b0 + distance - i
+            if a[x] == b[y] and a[x + 1] == b[y + 1] and len(a[x].strip()) > _SAYS_NOTHING:
+                return x, y
+    return None
 
 
 def _anchors(a: list[bytes], b: list[bytes], a0: int, a1: int, b0: int, b1: int) -> list[tuple[int, int]]:

@@ -16,9 +16,8 @@ _SETTINGS = (
     "core.fsmonitor=false",
     "core.quotePath=false",
     "core.bigFileThreshold=1m",  # longer blobs are streamed, not held; we throw them away
-    "core.packedGitWindowSize=4m",
-    "core.packedGitLimit=32m",
-    "core.deltaBaseCacheLimit=24m",
+    "core.packedGitWindowSize=1m",
+    "core.packedGitLimit=16m",
     "diff.renameLimit=100",  # renames by content; exact ones are always found
     "i18n.logOutputEncoding=UTF-8",
     "log.showRoot=true",
@@ -38,9 +37,10 @@ class Repository(msgspec.Struct, frozen=True):
     partial: bool
     boundary: frozenset[str]  # commits whose parents a shallow clone left out
 
-    def command(self, *arguments: str) -> list[str]:
-        """A git command line for this repository."""
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+    def command(self, *arguments: str, cache: int = 8) -> list[str]:
+        """A git command line for this repository; `cache`: MiB of unpacked objects it may keep."""
+        all_settings = (*_SETTINGS, f"core.deltaBaseCacheLimit={cache}m")
+        settings = [part for setting in all_settings for part in ("-c", setting)]
         return ["git", "--no-pager", "--no-replace-objects", f"--git-dir={self.git_dir}", *settings, *arguments]
 
     def output(self, *arguments: str) -> bytes:
