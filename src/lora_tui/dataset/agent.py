@@ -19,7 +19,7 @@ def agent(
 
     system: the captured agent's own prompt; it takes the place of a recorded one.
     """
-    made = retargeted(list(messages), data.tool_target, source)
+    made = retargeted(list(messages), data.tool_target, source, capture.tool_names if capture is not None else None)
     if capture is not None:
         made = [message for message in checked(made, capture.tools) if message.role != "system"]
         made.insert(0, Message(role="system", content=system))

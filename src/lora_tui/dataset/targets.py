@@ -5,6 +5,7 @@ An adapter that learned `bash` and `filePath` makes calls that opencode 2.x refu
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tool: dict[str, Tool]
     drop: tuple[str, ...]
+    spare: tuple[str, ...]
     keep_unknown_from: tuple[str, ...]
     yes: tuple[tuple[str, str, str, str], ...]
 
@@ -50,24 +52,30 @@ def table() -> Table:
     return toml.load(TABLE, Table)
 
 
-def retargeted(messages: list[Message], target: ToolTarget, source: str) -> list[Message]:
+def retargeted(
+    messages: list[Message], target: ToolTarget, source: str, tools: Collection[str] | None = None
+) -> list[Message]:
     """The conversation with its calls as the target makes them; outputs are unchanged.
 
     Book-keeping calls without a counterpart go, with their outputs: what was said beside them begins the next answer.
     A call that held several edits becomes several, each with the recorded output. Waiting for a command becomes the
-    rest of that command's output. Raises NoCounterpart for any other call that the target does not have.
+    rest of that command's output. `tools`: the names a captured agent has, None when there is no capture.
+    Raises NoCounterpart for any other call that the target does not have.
     """
     if target == "as-recorded":
         return messages
-    return _Retargeting(messages, table().target[target], source).result
+    row = table().target[target]
+    spare = [name for name in row.spare if tools is not None and name not in tools]
+    return _Retargeting(messages, row, {*row.drop, *spare}, source).result
 
 
 class _Retargeting:
     """One conversation on its way to a target."""
 
-    def __init__(self, messages: list[Message], target: Target, source: str) -> None:
+    def __init__(self, messages: list[Message], target: Target, drop: Collection[str], source: str) -> None:
         self.result: list[Message] = []
         self._target = target
+        self._drop = drop
         self._source = source
         self._outputs = {message.tool_call_id: message for message in messages if message.role == "tool"}
         self._said: Message | None = None  # text that waits for the next answer
@@ -120,7 +128,7 @@ class _Retargeting:
         """The call as the target makes it: none when it is dropped, several when it held several edits."""
         name = call.function.name
         found = known(name)
-        if name.lower() in self._target.drop or (found is not None and found.name in self._target.drop):
+        if name.lower() in self._drop or (found is not None and found.name in self._drop):
             return []
         if found is None:
             if self._source in self._target.keep_unknown_from and read_arguments(call) is not None:

@@ -45,13 +45,15 @@ def build(
 ) -> Dataset:
     """Make the next version of `name` from the accepted examples; the folder appears whole or not at all.
 
-    Raises BadInput when the name or the shares cannot be used or no example passes.
+    Raises BadInput when the name, the shares or the capture cannot be used or no example passes.
     """
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} cannot name a dataset", fix="Use small letters, digits, dots and dashes.")
     if sum(shares) != 100 or min(shares) < 0:
         raise BadInput(f"the split {'/'.join(map(str, shares))} does not add up to 100")
-    capture = load_capture(workspace, data.capture) if data.capture and data.shape == "agent" else None
+    if data.capture and data.shape == "plain":
+        raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
+    capture = load_capture(workspace, data.capture) if data.capture else None
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
     for number, found in enumerate(select(workspace, data, capture), start=1):

@@ -190,6 +190,60 @@ def test_a_captured_agents_prompt_and_tools_are_in_the_rows(mixed: Workspace) ->
     assert versions.damaged_files(built) == ["tools.json"]
     with pytest.raises(BadInput, match="'other' has not been captured"):
         versions.build(mixed, "rust", Data(capture="other"))
+    with pytest.raises(BadInput, match="a plain row has no place"):
+        versions.build(mixed, "rust", Data(shape="plain", capture="build-rust"))
+
+
+def test_outputs_are_capped_and_reasoning_goes_unless_asked_for(workspace: Workspace) -> None:
+    talk = rust_edit(1)
+    talk[2] = msgspec.structs.replace(talk[2], content="1: x\n" * 2_000)
+    talk[-1] = msgspec.structs.replace(talk[-1], reasoning_content="Let me think.")
+    store_session(workspace, "ses_1", talk)
+    examples.refresh(workspace)
+    labels.decide(workspace, list(examples.ids(workspace)), "accept", author="ana")
+    (short,) = rows(versions.build(workspace, "rust", Data(cap=500)))
+    assert len(short["messages"][2]["content"]) <= 500
+    assert "reasoning_content" not in short["messages"][-1]
+    (whole,) = rows(versions.build(workspace, "rust", Data(cap=0, reasoning=True)))
+    assert len(whole["messages"][2]["content"]) > 3_000
+    assert whole["messages"][-1]["reasoning_content"] == "Let me think."
+
+
+def test_earlier_requests_are_shown_and_not_learned_from(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", [*rust_edit(1), *rust_edit(2)])
+    examples.refresh(workspace)
+    workspace.connection().execute("UPDATE example SET cluster = NULL")
+    second = next(iter(examples.ids(workspace)))
+    labels.decide(workspace, [second], "accept", author="ana")
+    (alone,) = rows(versions.build(workspace, "rust"))
+    (row,) = rows(versions.build(workspace, "rust", Data(context=10_000)))
+    assert len(row["messages"]) == 2 * len(alone["messages"])
+    learned = [message.get("weight", 1) for message in row["messages"] if message["role"] == "assistant"]
+    assert learned == [0, 0, 0, 1, 1, 1]
+    (plain,) = rows(versions.build(workspace, "rust", Data(shape="plain", context=10_000)))
+    assert len(plain["messages"]) == 2
+
+
+def test_the_command_line_builds_shows_and_lists_what_was_left_out(mixed: Workspace) -> None:
+    from click.testing import CliRunner
+
+    from lora_tui.cli.main import cli
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["--workspace", str(mixed.root), "dataset", *arguments])
+        assert not done.exception, done.output
+        return done.stdout
+
+    told = run(
+        "build", "rust", "--shape", "plain", "--form", "diff", "--synthetic-share", "0.25", "--source", "git,augment"
+    )
+    assert "8 plain" not in told
+    assert "edits as diff" in told
+    assert "check the terms of lab/model" in told
+    assert "source: opencode" in run("show", "rust")
+    listed = json.loads(run("rejected", "rust", "--reason", "synthetic", "--json"))
+    assert {item["reason"] for item in listed} == {"more than 25% of rust would be synthetic"}
+    assert len(listed) == 7
 
 
 def planted() -> dict[str, str]:

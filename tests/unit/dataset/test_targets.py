@@ -119,6 +119,12 @@ def test_a_call_that_the_captured_agent_would_refuse_is_not_learned_from() -> No
         checked(talk, [tool("read", "filePath")])
 
 
+def test_a_todo_list_goes_where_the_captured_agent_has_none() -> None:
+    talk = [user("Go"), *calls("todowrite", {"todos": []}, "[]", call_id="t"), *calls("bash", {"command": "ls"}, "a")]
+    assert [name for name, _ in called(retargeted(talk, "opencode-v1", "opencode"))] == ["todowrite", "bash"]
+    assert [name for name, _ in called(retargeted(talk, "opencode-v1", "opencode", ["bash"]))] == ["bash"]
+
+
 def test_a_failed_call_keeps_its_weight_on_the_way() -> None:
     talk = [user("Go"), *calls("Bash", {"command": "ls"}, "no")]
     talk[1] = msgspec.structs.replace(talk[1], about=About(weight=0))
