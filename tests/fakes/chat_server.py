@@ -1,4 +1,4 @@
-"""A chat server on loopback that speaks OpenAI's streaming /chat/completions, with planted faults."""
+"""A chat server on loopback that speaks OpenAI's /chat/completions, streaming or not, with planted faults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 CUT = "\0cut"  # in an answer: the connection breaks here
 REFUSE = "\0refuse"  # an answer that is this: HTTP 503
 ECHO = "\0echo"  # an answer that is this: HTTP 401 that repeats the key
+LATER = "\0later"  # an answer that is this: HTTP 429 that asks to come back at once
+NO_FORMAT = "\0format"  # an answer that is this: HTTP 400 when the request has a response_format, else an empty answer
 
 
 @contextmanager
 def chat_server(answer: Callable[[str, str], str], pause: float = 0.0) -> Iterator[tuple[str, list[dict[str, object]]]]:
-    """Serve `answer(model, prompt)` word by word, `pause` seconds apart; yields the URL and the requests seen."""
+    """Serve `answer(model, prompt)`, streamed words `pause` seconds apart; yields the URL and the requests seen."""
     seen: list[dict[str, object]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -27,10 +29,23 @@ def chat_server(answer: Callable[[str, str], str], pause: float = 0.0) -> Iterat
             if text == REFUSE:
                 self.send_error(503, "no room")
                 return
+            if text == LATER:
+                self.send_response(429)
+                self.send_header("Retry-After", "0")
+                self.end_headers()
+                return
+            if text == NO_FORMAT and "response_format" in body:
+                self.send_response(400)
+                self.end_headers()
+                self.wfile.write(b'{"error": "response_format is not known here"}')
+                return
             if text == ECHO:
                 self.send_response(401)
                 self.end_headers()
                 self.wfile.write(f"not your key: {self.headers['Authorization']}".encode())
+                return
+            if not body.get("stream"):
+                self._whole(text)
                 return
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -42,6 +57,20 @@ def chat_server(answer: Callable[[str, str], str], pause: float = 0.0) -> Iterat
                 time.sleep(pause)
             self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
             self.wfile.write(b"data: [DONE]\n\n")
+
+        def _whole(self, text: str) -> None:
+            time.sleep(pause)
+            choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+            data = json.dumps({"choices": [choice], "usage": usage}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            try:
+                self.wfile.write(data)
+            except ConnectionError:  # who asked has left
+                pass
 
         def _event(self, data: object) -> None:
             self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())

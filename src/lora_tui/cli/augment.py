@@ -66,7 +66,9 @@ def command(cli: Cli, /, **given: Any) -> None:
         raise BadInput("--max-cost needs prices", fix="Give --price-in and --price-out per million tokens.")
     model = _model(cli, given) if given["endpoint"] else None
     with cli.progress("reading code") as advance:
-        prepared = prepare(cli.workspace, given["language"], _kinds(given, model), given["repos"], advance)
+        prepared = prepare(
+            cli.workspace, given["language"], _kinds(given, model), given["repos"], advance, with_model=bool(model)
+        )
     needed = estimate(prepared, given["count"])
     seconds = _measured(cli, given, prepared) if given["measure"] and model else 0.0
     if given["dry_run"]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _LONGEST_WAIT = 60.0
+_LOOK_AGAIN = 0.05  # seconds
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -53,12 +54,17 @@ class Budget:
         self.most_calls, self.most_cost = calls, cost
         self.price_in, self.price_out = price_in, price_out
         self.calls = self.tokens_in = self.tokens_out = 0
-        self._promised = 0.0
+        self.promised = 0.0  # what calls under way may still cost
 
     @property
     def cost(self) -> float:
         """What was spent so far."""
         return self.price(self.tokens_in, self.tokens_out)
+
+    @property
+    def out_of_calls(self) -> bool:
+        """Whether no call is left, whatever it costs."""
+        return bool(self.most_calls) and self.calls >= self.most_calls
 
     def price(self, tokens_in: float, tokens_out: float) -> float:
         """What so many tokens cost."""
@@ -67,17 +73,17 @@ class Budget:
     def take(self, tokens_in: int, tokens_out: int) -> float:
         """Allow one more call of at most this size; returns what it may cost. Raises Spent."""
         most = self.price(tokens_in, tokens_out)
-        if self.most_calls and self.calls >= self.most_calls:
+        if self.out_of_calls:
             raise Spent(f"the limit of {self.most_calls:,} calls is reached")
-        if self.most_cost and self.cost + self._promised + most > self.most_cost:
+        if self.most_cost and self.cost + self.promised + most > self.most_cost:
             raise Spent(f"the next call could cost more than the limit of {self.most_cost:g}")
         self.calls += 1
-        self._promised += most
+        self.promised += most
         return most
 
     def book(self, promised: float, tokens_in: int, tokens_out: int) -> None:
         """Replace what a call might have cost by what it took."""
-        self._promised -= promised
+        self.promised = max(0.0, self.promised - promised)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
 
@@ -141,7 +147,7 @@ class Model:
             return before
         async with self._places:
             estimate = round(sum(len(one["content"]) for one in chat) / table().asking.characters_per_token)
-            promised = self.budget.take(estimate, max_tokens)
+            promised = await self._taken(estimate, max_tokens)
             tokens = (0, 0)
             try:
                 answer = await self._asked(chat, max_tokens, estimate)
@@ -151,6 +157,16 @@ class Model:
         self.seconds.append(answer.seconds)
         atomic.write_bytes(self._file(chat, max_tokens), msgspec.json.encode(answer))
         return answer
+
+    async def _taken(self, tokens_in: int, tokens_out: int) -> float:
+        """Budget for one call. What other calls were promised and did not need is waited for. Raises Spent."""
+        while True:
+            try:
+                return self.budget.take(tokens_in, tokens_out)
+            except Spent:
+                if not self.budget.promised or self.budget.out_of_calls:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN)
 
     async def _asked(self, chat: Chat, max_tokens: int, estimate: int) -> Answer:
         import httpx

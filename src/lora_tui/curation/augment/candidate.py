@@ -67,4 +67,14 @@ class Candidate(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """As a person finds it: lib/basket.rb: total."""
-        return f"{self.path}: {self.parent + '.' if self.parent else ''}{self.name}" if self.name else self.path
+        return f"{self.path}: {self.qualified}" if self.name else self.path
+
+    @property
+    def around(self) -> str:
+        """The types around it as the language writes them: Shop::Basket."""
+        return self.parent.replace(".", "::") if self.language in ("ruby", "rust") else self.parent
+
+    @property
+    def qualified(self) -> str:
+        """Its name with the types around it: Shop::Basket.total."""
+        return f"{self.around}.{self.name}" if self.parent else self.name

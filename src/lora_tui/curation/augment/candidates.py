@@ -21,7 +21,7 @@ FILE_BROKEN = "its file does not parse"
 BROKEN = "does not parse"
 SHORT = "too short"
 LONG = "too long"
-OVERLAPS = "part of another one"
+OVERLAPS = "overlaps with another one"
 TRIVIAL = "says too little"
 UNTESTED = "the code under test was not found"
 SECRET = "holds secrets or personal data"
@@ -115,7 +115,7 @@ def _candidate(project: Project, file: CodeFile, one: Definition, test: bool) ->
         before="",
         code="\n".join(Place(file.path, file.code, one).taken) + "\n",
         body=tuple(body),
-        names=frozenset(own - table().names.get(language, frozenset()) - around),
+        names=frozenset(name for name in own - around if not table().is_given(language, name)),
         placed=where,
     )
 

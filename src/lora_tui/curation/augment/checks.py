@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from lora_tui.curation.augment.candidate import Candidate, Written
 from lora_tui.curation.augment.candidates import missing_names
 from lora_tui.curation.augment.table import table
@@ -49,11 +51,26 @@ def _breaks(candidate: Candidate, one: Written) -> bool:
     whole = next((shown.text for shown in candidate.placed.shown if shown.path == one.path and not shown.offset), "")
     if whole and one.old:
         return not _quality(candidate, one, whole.replace(one.old, one.new, 1)).sound(candidate.language)
+    if candidate.example == 0:
+        return not any(_quality(candidate, one, text).sound(candidate.language) for text in _alone(candidate))
     after = _quality(candidate, one, one.new)
     if after.sound(candidate.language):
         return False
     before = _quality(candidate, one, one.old)  # a piece of a class need not parse by itself: no worse than before
     return after.errors > before.errors + after.size // 100 or after.missing > before.missing
+
+
+def _alone(candidate: Candidate) -> list[str]:
+    """The code by itself, and as a member of a type, without which a method need not parse."""
+    code = textwrap.dedent(candidate.code)
+    member = {
+        "rust": "impl Wrapped",
+        "swift": "class Wrapped",
+        "typescript": "class Wrapped",
+        "javascript": "class Wrapped",
+    }
+    head = member.get(candidate.language)
+    return [code, f"{head} {{\n{code}\n}}\n"] if head else [code]
 
 
 def _quality(candidate: Candidate, one: Written, code: str) -> Quality:

@@ -71,7 +71,7 @@ def _candidate(workspace: Workspace, row: examples.ExampleRow, kind: Kind, langu
         return LONG
     changed = "\n".join(line for line in code.splitlines() if line in fresh)
     path = written[0].path
-    known = outside_names(before.encode(), language, path) | table().names.get(language, frozenset())
+    fresh_names = outside_names(code.encode(), language, path) - outside_names(before.encode(), language, path)
     return Candidate(
         kind=kind,
         language=language,
@@ -87,7 +87,7 @@ def _candidate(workspace: Workspace, row: examples.ExampleRow, kind: Kind, langu
         before=before,
         code=code,
         body=tuple(tokens(changed.encode(), language, path)),
-        names=frozenset(outside_names(code.encode(), language, path) - known),
+        names=frozenset(name for name in fresh_names if not table().is_given(language, name)),
         placed=Placed(tuple(shown), tuple(written)),
         example=row.id,
     )

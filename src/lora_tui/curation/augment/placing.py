@@ -73,13 +73,18 @@ class Place:
         everything = "\n".join(shown)
         for start in range(self._gap - 1, first - 1, -1):
             anchor = self._text(start, self._gap)
-            if anchor.strip() and everything.count(anchor) == 1:
+            if anchor.strip() and _once(anchor, everything):
                 return Written(self.path, anchor + code, anchor)
         for end in range(self._gap + 1, last + 1):
             anchor = self._text(self._gap, end)
-            if anchor.strip() and everything.count(anchor) == 1:
+            if anchor.strip() and _once(anchor, everything):
                 return Written(self.path, code + anchor, anchor)
         raise NoPlace
+
+
+def _once(piece: str, text: str) -> bool:
+    """Whether a piece occurs once; str.count would overlook two that overlap."""
+    return text.find(piece, text.find(piece) + 1) < 0
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

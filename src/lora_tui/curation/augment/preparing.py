@@ -14,7 +14,7 @@ from lora_tui.curation.augment.commits import changes
 from lora_tui.curation.augment.folders import code_files, folders
 from lora_tui.curation.augment.funnel import Funnel
 from lora_tui.curation.augment.project import Project
-from lora_tui.curation.augment.requests import asks_for_rating, asks_for_request
+from lora_tui.curation.augment.requests import asks_for_rating, asks_for_request, offline
 from lora_tui.curation.augment.similar import Seen, written_code
 from lora_tui.curation.augment.store import known
 from lora_tui.curation.augment.table import Kind, table
@@ -75,9 +75,15 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def prepare(
-    workspace: Workspace, language: str, kinds: Sequence[Kind], repos: Sequence[Path], progress: Progress | None = None
+    workspace: Workspace,
+    language: str,
+    kinds: Sequence[Kind],
+    repos: Sequence[Path],
+    progress: Progress | None = None,
+    *,
+    with_model: bool = True,
 ) -> Prepared:
-    """Read the folders and the mined commits. Raises BadInput for a language without a grammar and for no code."""
+    """Read the folders and the mined commits, and put the candidates in order. Raises BadInput without a grammar."""
     if not has_grammar(language) or language == "tsx":
         names = ", ".join(name for name in GRAMMARS if name != "tsx")
         raise BadInput(f"cannot cut {language} code", fix=f"Known languages: {names}.")
@@ -94,6 +100,8 @@ def prepare(
         else:
             found[one.native_id] = one
     prepared.candidates = sorted(found.values(), key=_place)
+    if not with_model:  # what a template can say most about comes first
+        prepared.candidates.sort(key=lambda candidate: -offline(candidate)[1])
     prepared.seen = written_code(workspace, language)
     return prepared
 

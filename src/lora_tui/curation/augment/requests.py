@@ -108,7 +108,7 @@ def doc_text(doc: str) -> str:
 
 
 def _filled(template: str, candidate: Candidate, doc: str = "") -> str:
-    inside = f" of `{candidate.parent}`" if candidate.parent else ""
+    inside = f" of `{candidate.around}`" if candidate.parent else ""
     values = {
         "what": candidate.what,
         "where": f"{inside} in {candidate.path}",

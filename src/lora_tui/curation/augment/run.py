@@ -78,28 +78,26 @@ class Augmentation:
         self._suites = Suites(workspace)
         self._causes: Counter[str] = Counter()
         self._answered = False
+        self._stopped = ""
 
     def run(self, concurrency: int = 4) -> Outcome:
         """Work until `count` are stored, nothing is left, the budget is spent or a person interrupts.
 
         Raises LoraTuiError when the endpoint cannot be used; what was stored before is kept and settled.
         """
-        stopped = ""
         try:
             if self._model is None:
                 self._offline()
             else:
                 asyncio.run(self._ask_all(self._model, concurrency))
-        except Spent as error:
-            stopped = str(error)
         except KeyboardInterrupt:
-            stopped = "interrupted"
+            self._stopped = "interrupted"
         finally:
             self._prepared.stop()
             for _ in range(self._funnel.open):
                 self._funnel.fail(UNDECIDED)
             settled = settle(self._workspace, self._prepared.language)
-        return Outcome(self._funnel, settled, stopped, dict(self._causes))
+        return Outcome(self._funnel, settled, self._stopped, dict(self._causes))
 
     def _wanted(self) -> Iterator[Candidate]:
         """The next candidates, at most so many as may be tried."""
@@ -127,7 +125,7 @@ class Augmentation:
         try:
             async with model:
                 while True:
-                    while len(running) < min(concurrency, self._count - self._funnel.stored):
+                    while not self._stopped and len(running) < min(concurrency, self._count - self._funnel.stored):
                         candidate = next(wanted, None)
                         if candidate is None:
                             break
@@ -151,6 +149,8 @@ class Augmentation:
             self._against_suites(reply.prompt)
         except _Failed as failed:
             self._funnel.fail(str(failed))
+        except Spent as error:
+            self._stopped = str(error)  # what is under way is paid for, and goes on
         except NoAnswer as error:
             self._funnel.fail(NO_ANSWER)
             self._causes[str(error)] += 1

@@ -126,9 +126,15 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tests: Tests
     commits: Commits
     names: dict[str, frozenset[str]]
+    platform: dict[str, str]
     prompt: Prompt
     rating: Rating
     offline: Offline
+
+    def is_given(self, language: str, name: str) -> bool:
+        """Whether a name belongs to the language or its platform: no request has to bring it."""
+        pattern = self.platform.get(language)
+        return name in self.names.get(language, ()) or (pattern is not None and bool(re.match(pattern, name)))
 
 
 @cache

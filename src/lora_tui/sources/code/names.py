@@ -93,6 +93,8 @@ _DEFINES = {
     ("var_spec", "name"),
 }
 
+_SAYS_NO_NAMES = {"attribute_item", "availability_condition"}
+
 _DECLARATIONS = ("_item", "_declaration", "_definition", "method", "class", "module", "_spec", "_signature")
 
 
@@ -111,7 +113,7 @@ def outside_names(code: bytes, language: str, path: str = "", start: int = 0, en
     stack: list[tuple[Node, Node | None, str | None]] = [(_around(root, start, end), None, None)]
     while stack:
         node, parent, field = stack.pop()
-        if node.end_byte <= start or node.start_byte >= end or node.type == "attribute_item":
+        if node.end_byte <= start or node.start_byte >= end or node.type in _SAYS_NO_NAMES:
             continue
         if not node.child_count:
             if node.type in _NAMES and start <= node.start_byte and node.end_byte <= end:
@@ -140,6 +142,9 @@ def _role(node: Node, parent: Node | None, field: str | None) -> str:
         if key in _MEMBER_FIELDS:
             needs = _MEMBER_FIELDS[key]
             return "member" if not needs or parent.child_by_field_name(needs) is not None else "used"
+    first = parent.children[0]
+    if (parent.type == "prefix_expression" and first.type == ".") or (parent.type == "user_type" and first != node):
+        return "member"  # Swift: `.red`, and Bar of Foo.Bar
     if field == "name" and parent.type.endswith(_DECLARATIONS):
         return "bound"
     return "member" if node.type in ("field_identifier", "property_identifier") else "used"
