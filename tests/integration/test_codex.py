@@ -238,7 +238,7 @@ def test_a_file_that_is_not_compressed_at_all_is_named(home: Path, workspace: Wo
     path = fixed_a_bug().write(home, ".jsonl.zst")
     path.write_bytes(os.urandom(3_000))
     report = take(workspace, home)
-    assert (report.sessions, [row.kind for row in report.quarantined]) == (0, ["message"])
+    assert (report.sessions, [row.kind for row in report.quarantined]) == (0, ["session"])
     assert "compressed file is damaged" in report.quarantined[0].reason
 
 

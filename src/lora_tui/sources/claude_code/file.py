@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from lora_tui.sources.bad_lines import BadLines
 from lora_tui.sources.claude_code import rows
 from lora_tui.sources.claude_code.conversation import Conversation, own_words
 from lora_tui.sources.claude_code.rows import Meta, Row
@@ -16,7 +17,6 @@ from lora_tui.sources.model import Message, Session
 from lora_tui.sources.registry import Quarantine, Quarantined
 from lora_tui.sources.text_lines import Line, line_at, lines
 
-_HOPELESS = 100  # lines without a single good one: this is something else
 _TITLE = 80  # characters
 _MAIN = -1
 
@@ -35,21 +35,19 @@ class SessionFile:
         self._prompts: dict[int, str] = {}  # hash of what a sidechain was asked -> its id
         self._summary: tuple[str, str | None] = ("", None)
         self._given_title = self._ai_title = ""
-        good = bad = 0
+        read = BadLines(path, outside.native_id, quarantine)
         for line in lines(path):
             problem = line.problem
             if not problem:
                 try:
                     self._row(line, rows.row.decode(line.text))
-                    good += 1
+                    read.good()
                     continue
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     problem = str(error)
-            bad += 1
-            quarantine(self._bad("message", f"line {line.number}", problem))
-            if bad == _HOPELESS and not good:
-                quarantine(self._bad("session", outside.native_id, "no line of it can be understood"))
+            if not read.bad(line.number, problem):
                 break
+        read.close()
 
     def sessions(self) -> list[Session]:
         """The file's own session, then those of its sidechains; none where nobody speaks."""

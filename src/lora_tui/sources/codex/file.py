@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from lora_tui.sources.bad_lines import BadLines
 from lora_tui.sources.codex import rows
 from lora_tui.sources.codex.conversation import Conversation, own_words
 from lora_tui.sources.codex.rows import Instructions, Item, Meta, Row
@@ -15,7 +16,6 @@ from lora_tui.sources.model import About, Message, Session
 from lora_tui.sources.registry import Quarantine, Quarantined
 from lora_tui.sources.text_lines import lines
 
-_HOPELESS = 100  # lines without a single good one: this is something else
 _TITLE = 80  # characters
 _ITEMS = ("message", "reasoning", "function_call", "function_call_output", "local_shell_call")
 _COMMANDS = ("CommandExecution", "LocalShellCall")
@@ -61,25 +61,23 @@ def described(path: Path, outside: Session) -> Session | None:
 def messages(path: Path, session: Session, quarantine: Quarantine) -> Iterator[Message]:
     """The conversation, in flat memory. Lines that cannot be understood are quarantined."""
     told = _Told(session)
-    good = bad = 0
+    read = BadLines(path, session.native_id, quarantine)
     for line in lines(path):
         problem = line.problem
         if not problem:
             try:
                 yield from told.add(rows.row.decode(line.text), line.text)
-                good += 1
+                read.good()
                 continue
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 problem = str(error)
-        bad += 1
-        quarantine(_bad(path, "message", f"line {line.number}", problem, session))
-        if bad == _HOPELESS and not good:
-            quarantine(_bad(path, "session", session.native_id, "no line of it can be understood", session))
+        if not read.bad(line.number, problem):
             break
+    read.close()
     yield from told.conversation.close()
     if told.conversation.lost:
         reason = f"{told.conversation.lost} outputs whose calls are not in the file"
-        quarantine(_bad(path, "part", session.native_id, reason, session))
+        quarantine(Quarantined(str(path), "part", session.native_id, reason, session.native_id))
 
 
 class _Told:
@@ -137,7 +135,3 @@ def _parent(meta: Meta) -> str:
     for key in ("subagent", "thread_spawn", "parent_thread_id"):
         found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, str) else ""
-
-
-def _bad(path: Path, kind: str, native_id: str, reason: str, session: Session) -> Quarantined:
-    return Quarantined(str(path), kind, native_id, reason, session.native_id)
