@@ -83,6 +83,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     version: int
+    words: dict[str, str]
     rule: list[Rule]
 
 
@@ -101,6 +102,12 @@ class Active(msgspec.Struct, frozen=True):
 def table() -> Table:
     """The file, read once."""
     return toml.load(TABLE, Table)
+
+
+@cache
+def words(name: str) -> frozenset[str]:
+    """One of the file's lists of words."""
+    return frozenset(table().words[name].split())
 
 
 @cache

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from lora_tui.curation.redact_checks import CHECKS, entropy
+from lora_tui.curation.redact_checks import CHECKS
 from lora_tui.curation.redact_decode import Decoded, decoded
 from lora_tui.curation.redact_rules import Active, Rule
+from lora_tui.curation.redact_values import entropy
 
 _RUN = re.compile(r"\b\w[\w.-]{19,}", re.ASCII)
 _NAME = re.compile(r"[a-z_.]+")  # of a function or a module: no token looks so
