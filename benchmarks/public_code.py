@@ -60,7 +60,7 @@ class Source(NamedTuple):
 
 
 def files(packages: dict[str, list[tuple[str, str]]], per_language: int, seed: int = 1) -> dict[str, list[Source]]:
-    """Real files of each language, 300 bytes to 60 kB, no minified, generated or type-only ones; the same every time."""
+    """Real files of each language, 300 bytes to 60 kB, none minified or of types alone; the same each time."""
     chosen: dict[str, list[Source]] = {}
     for language, wanted in packages.items():
         found: list[Source] = []
@@ -116,7 +116,9 @@ def _text(path: Path, language: str) -> str:
     lines = text.split("\n")
     if not 300 <= len(text) <= 60_000 or len(lines) < 12 or max(map(len, lines)) > 400:
         return ""
-    if shell and not lines[0].startswith(("#!/bin/sh", "#!/bin/bash", "#! /bin/sh", "#! /bin/bash", "#!/usr/bin/env bash")):
+    if shell and not lines[0].startswith(
+        ("#!/bin/sh", "#!/bin/bash", "#! /bin/sh", "#! /bin/bash", "#!/usr/bin/env bash")
+    ):
         return ""
     return text
 

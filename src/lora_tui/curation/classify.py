@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import msgspec
 
 from lora_tui.curation.actions import Action, actions, edits_in_text
-from lora_tui.curation.language_rules import EITHER, language_of_path, rules
+from lora_tui.curation.language_rules import EITHER, has_ending, language_of_path, language_of_script, rules
+from lora_tui.curation.line_numbers import without_line_numbers
 from lora_tui.curation.snippets import look
 from lora_tui.sources.model import Message, own_words, text_of
 
@@ -27,6 +28,18 @@ _PATH = re.compile(r"(?<![\w*])([\w./~@+-]*[\w-]+\.[a-z]{1,8})(?!\w)")
 _BLOCK = re.compile(r"^[ ]{0,3}(```+)([\w+#-]*)[^\n`]*\n(.*?)(?:^[ ]{0,3}\1`*[ \t]*$|\Z)", re.M | re.S)
 _SHELL_TAGS = ("bash", "sh", "zsh", "shell")
 _SCRIPT_LINES = 8  # a shell block this long is a script, a shorter one shows commands
+_DOCUMENTS = {
+    "README",
+    "LICENSE",
+    "LICENCE",
+    "COPYING",
+    "CHANGELOG",
+    "NEWS",
+    "AUTHORS",
+    "TODO",
+    "MAKEFILE",
+    "DOCKERFILE",
+}
 _DIFFED = re.compile(r"^\+\+\+ (?:b/)?(\S+)", re.M)
 
 
@@ -57,7 +70,9 @@ class Classifier:
         self._rules = rules()
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)  # kind -> language -> pieces
         self._details: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        self._reads: set[str] = set()  # calls whose output is a file's content, not what a tool said
+        self._reads: dict[str, str] = {}  # calls whose output is a file's content, not what a tool said -> the file
+        self._scripts: dict[str, str] = {}  # files without an ending -> language
+        self._unclear = 0  # edits of such files that nothing tells the language of
         self._edits = False  # something was written, in whatever language
         self._written: list[str] = []  # a sample of it
         self._room = _WRITTEN_CHARACTERS
@@ -71,8 +86,12 @@ class Classifier:
                 self._answer(text_of(message), message.about.diffs)
             for call, one in zip(message.tool_calls, actions(message) if done is None else done, strict=True):
                 self._call(call.id, one)
-        elif message.role == "tool" and message.tool_call_id not in self._reads:
-            self._output(text_of(message)[:_OUTPUT_CHARACTERS])
+        elif message.role == "tool":
+            path = self._reads.get(message.tool_call_id)
+            if path is None:
+                self._output(text_of(message)[:_OUTPUT_CHARACTERS])
+            elif path and not has_ending(path):
+                self._script(path, text_of(message)[:_OUTPUT_CHARACTERS])
 
     def verdict(self) -> Verdict:
         """Weigh what was collected."""
@@ -104,6 +123,12 @@ class Classifier:
         self._details[kind, language][detail] += 1
 
     def _request(self, words: str) -> None:
+        if "```" in words:
+            for _, tag, _ in _BLOCK.findall(words):
+                shown = self._rules.by_fence.get(tag.lower())
+                if shown:
+                    self._count("fence", shown, f"```{tag}")
+            words = _BLOCK.sub("", words)  # what code says in passing names no language
         for language, pattern in self._rules.named:
             found = pattern.search(words)
             if found:
@@ -130,7 +155,7 @@ class Classifier:
                 self._sample(code)
 
     def _call(self, call_id: str, done: Action) -> None:
-        self._reads.discard(call_id)  # some servers count their ids from the start again
+        self._reads.pop(call_id, None)  # some servers count their ids from the start again
         if done.edits:
             for path in done.paths:
                 self._edited(path, "")
@@ -140,7 +165,7 @@ class Classifier:
             self._command(done.command)
         elif not done.edits:
             if done.kind != "other":
-                self._reads.add(call_id)
+                self._reads[call_id] = done.paths[0] if done.paths else ""
             for path in (*done.paths, done.pattern):
                 self._path("read", path)
             only = self._rules.by_fence.get(done.only.lower()) if done.kind == "search" else None
@@ -149,8 +174,27 @@ class Classifier:
 
     def _edited(self, path: str, code: str) -> None:
         self._edits = True
-        self._path("edited", path)
         self._sample(code)
+        if not path or has_ending(path) or language_of_path(path):
+            self._path("edited", path)
+            return
+        name = path.rsplit("/", 1)[-1]
+        language = language_of_script(code) or self._scripts.get(name, "") or look(code[:_WRITTEN_CHARACTERS]).language
+        if language:
+            self._scripts[name] = language
+            self._count("edited", language, name)
+        elif name.upper() not in _DOCUMENTS:
+            self._unclear += 1
+
+    def _script(self, path: str, text: str) -> None:
+        """A file without an ending was read: its first line may say what it is."""
+        start = without_line_numbers(text[: text.find("\n", 400) + 1] or text[:400])
+        position = start.find("#!")
+        language = language_of_script(start[position:]) if 0 <= position < 200 else ""
+        if language:
+            name = path.rsplit("/", 1)[-1]
+            self._scripts[name] = language
+            self._count("read", language, name)
 
     def _sample(self, code: str) -> None:
         if code and self._room > 0:
@@ -165,8 +209,11 @@ class Classifier:
         return found.language
 
     def _wrote(self, leader: str, opinion: str) -> bool:
-        """Work that changed files is only surely of a language that was written."""
-        return not self._edits or bool(self._counts["edited"][leader]) or opinion == leader
+        """Work that changed files is surely of a language only where that one was written, and nothing untold."""
+        if not self._edits:
+            return True
+        edits = self._counts["edited"][leader]
+        return (bool(edits) or opinion == leader) and 4 * self._unclear <= edits
 
     def _command(self, command: str) -> None:
         for rule in self._rules.commands:
@@ -196,7 +243,7 @@ class Classifier:
         TypeScript without a type looks like JavaScript, and what looks like TypeScript is no JavaScript file.
         """
         files = {
-            language: self._counts["edited"][language] + self._counts["read"][language]
+            language: sum(self._counts[kind][language] for kind in ("edited", "read", "fence", "named"))
             for language in ("typescript", "javascript")
         }
         winner = "typescript" if files["typescript"] > files["javascript"] else "javascript"

@@ -15,6 +15,8 @@ TABLE = Path(__file__).with_name("rules") / "languages.toml"
 
 EITHER = "js/ts"  # evidence that fits JavaScript and TypeScript alike
 
+_INTERPRETER = re.compile(r"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?([a-z][a-z-]*\d?)")
+
 
 class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Points per piece of one kind of evidence, and how many pieces count."""
@@ -36,6 +38,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     extensions: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()  # of a script's first line
     fences: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()  # of [either]: which ones it may mean
     named: str = ""
@@ -81,6 +84,7 @@ class Rules(NamedTuple):
     by_extension: dict[str, str]
     by_name: dict[str, str]
     by_fence: dict[str, str]
+    by_interpreter: dict[str, str]
     named: list[tuple[str, re.Pattern[str]]]
     commands: list[Search]
     outputs: list[Search]
@@ -96,6 +100,7 @@ def rules() -> Rules:
         by_extension={ending: name for name, row in table.language.items() for ending in row.extensions},
         by_name={file: name for name, row in table.language.items() for file in row.names},
         by_fence={tag: name for name, row in table.language.items() for tag in row.fences},
+        by_interpreter={word: name for name, row in table.language.items() for word in row.interpreters},
         named=[(name, re.compile(row.named)) for name, row in named if row.named],
         commands=[Search(name, row.command_needs, re.compile(row.command, re.M)) for name, row in named if row.command],
         outputs=[Search(name, row.output_needs, re.compile(row.output, re.M)) for name, row in named if row.output],
@@ -110,3 +115,14 @@ def language_of_path(path: str) -> str:
     if by_name:
         return by_name
     return found.by_extension.get(name.rsplit(".", 1)[1], "") if "." in name else ""
+
+
+def has_ending(path: str) -> bool:
+    """Whether a file's name says by an ending what it is; scripts often have none."""
+    return "." in path.replace("\\", "/").rsplit("/", 1)[-1].lstrip(".")
+
+
+def language_of_script(text: str) -> str:
+    """The language of a script by its first line (`#!/usr/bin/env ruby`); empty when it has none or it is unknown."""
+    found = _INTERPRETER.match(text)
+    return rules().by_interpreter.get(found[1], "") if found else ""
