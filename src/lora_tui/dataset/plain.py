@@ -29,6 +29,7 @@ from lora_tui.workspace.profiles import Form
 ROOM = 12_000  # characters of files that were only read
 LONGEST = 8_000  # characters of an edited file; of a longer one the surroundings of the changes are shown
 _AROUND = 20  # lines
+_ELSEWHERE = ("/dev/", "/tmp/", "$", "~")  # what a command writes there is no part of the project
 _BARE = ("git", "augment")  # their reads show the file's own bytes
 _SHORT_TURN_WORDS = 3  # "continue": says nothing without the conversation
 
@@ -43,7 +44,7 @@ def plain(messages: Sequence[Message], source: str, directory: str, form: Form) 
     own = [message for message in messages if not message.about.context]
     if source != "aider" and not any(message.tool_calls or _attachments(message) for message in own):
         return [
-            RowMessage(message.role, text_of(message), weight=_weight(message))
+            RowMessage(message.role, text_of(message), weight=_weight(message) if message.role == "assistant" else 1)
             for message in own
             if message.role != "tool"
         ]
@@ -121,8 +122,16 @@ class _Player:
                     self.files.write(path, str(given.get("content", "")))
                 case "edit":
                     self._edit(path, given)
-                case "bash" if (read := file_read_by(str(given.get("command", "")), output)) is not None:
-                    self._see(read.path, read.seen)
+                case "bash":
+                    self._command(step, str(given.get("command", "")), output)
+
+    def _command(self, call: ToolCall, command: str, output: str) -> None:
+        """A file that a command printed was read. One that it wrote is an edit that cannot be told."""
+        for written in action(call).written:
+            if not written.path.startswith(_ELSEWHERE) and not written.path.endswith(".log"):
+                raise NotReplayable("a command wrote a file", written.path)
+        if (read := file_read_by(command, output)) is not None:
+            self._see(read.path, read.seen)
 
     def _read(self, given: dict[str, Any], output: str) -> Shown | None:
         offset = given.get("offset")

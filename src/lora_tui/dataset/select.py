@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -47,10 +47,12 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
     """
     chosen = examples.ids(workspace, Filter(decision="labelled"))
     for start in range(0, len(chosen), _PAGE):
-        for found in examples.rows(workspace, chosen[start : start + _PAGE]):
+        page = chosen[start : start + _PAGE]
+        keys = _keys(workspace, page)
+        for found in examples.rows(workspace, page):
             reason = _left_out(found, data)
             if reason:
-                yield Rejected("", found.id, reason, found.request)
+                yield Rejected(keys[found.id], found.id, reason, found.request)
                 continue
             shape = "plain" if found.source in _ORIGINS else data.shape
             room = _EARLIER if shape == "plain" else data.context
@@ -67,6 +69,13 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
                 yield Rejected(whole.key, found.id, "nothing to learn from", found.request)
                 continue
             yield _candidate(whole, shape, messages, capture)
+
+
+def _keys(workspace: Workspace, ids: Sequence[int]) -> dict[int, str]:
+    """The content hash of each example."""
+    marks = ",".join("?" * len(ids))
+    found = workspace.connection().execute(f"SELECT id, key FROM example WHERE id IN ({marks})", tuple(ids))
+    return dict(found.fetchall())
 
 
 def _left_out(row: ExampleRow, data: Data) -> str:

@@ -184,6 +184,7 @@ DELETE = "*** Begin Patch\n*** Delete File: a.py\n*** End Patch"
         ([*edit(PATH, "a - b", "a + b", "1"), *edit(PATH, "a + b", "a - b", "2")], "cancel each other out"),
         (calls("NotebookEdit", {"notebook_path": "n", "new_source": "x"}, "ok"), "no counterpart: NotebookEdit"),
         (calls("apply_patch", {"input": DELETE}, "ok"), "deletes a file"),
+        (calls("bash", {"command": "cat > calc.py <<'EOF'\nx = 1\nEOF"}, ""), "a command wrote a file: calc.py"),
         (failing(edit(PATH, "a - b", "a + b")), "ends without an answer in words"),
     ],
 )
