@@ -224,7 +224,8 @@ def _outcome(outcome: Outcome, model: Model | None) -> str:
     if funnel.low:
         lines.append(f"{funnel.low} of them fit badly")
     settled = outcome.settled
-    lines.append(f"{settled.accepted} accepted by 'augment'")
+    if settled.accepted:
+        lines.append(f"{settled.accepted} accepted by 'augment'; to take that back: lora-tui label --undo --by augment")
     if settled.queue:
         lines.append(f"{settled.queued} wait for a person: lora-tui queue {settled.queue}")
     for cause, number in sorted(outcome.causes.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]:

@@ -119,6 +119,21 @@ def test_what_a_method_needs_is_shown_from_wherever_it_is_defined() -> None:
     assert len(where.context) < 4_000
 
 
+def test_the_neighbours_of_a_method_are_shown_whole() -> None:
+    filler = "".join(f"  def filler_{n}\n    {n} * {n} # {'x' * 60}\n  end\n\n" for n in range(200))
+    method = "  # Says {0}.\n  def {0}(a)\n    b = a\n    c = b\n    c + 1\n  end\n\n"
+    text = (
+        f"class A\n{filler}" + method.format("one") + method.format("two") + method.format("three") + filler + "end\n"
+    )
+    project = project_of({"a.rb": text})
+    two = next(one for one in project.definitions["a.rb"] if one.name == "two")
+    where = placed(project, "a.rb", two, (), ())
+    head, around = where.shown
+    assert head.text == "class A\n"
+    assert around.text == (method.format("one") + method.format("three")).rstrip("\n") + "\n"
+    assert_put_back(where, text)
+
+
 def test_swift_methods_are_taken(tmp_path: Path) -> None:
     project = project_of({"Sources/Price.swift": SWIFT}, "swift")
     (found,) = [one for one in candidates(project, ["implement"]) if isinstance(one, Candidate)]

@@ -117,6 +117,8 @@ def test_templates_without_a_doc_comment_count_as_a_bad_fit(found: dict[str, Can
         ("/**\n * Adds.\n * @param a one\n */", "Adds."),
         ('"""Adds.\n\nArgs:\n    a: one\n"""', "Adds."),
         ("// rubocop:disable Metrics\n# Adds", "Adds."),
+        ("# Gets it.\n#\n# ==== Parameters\n# source:: the address", "Gets it."),
+        ("# " + "One sentence of six words here. " * 40, " ".join(["One sentence of six words here."] * 13)),
         ("", ""),
     ],
 )

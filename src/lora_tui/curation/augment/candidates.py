@@ -69,7 +69,8 @@ def placed(project: Project, path: str, definition: Definition, names: Iterable[
     if not here and not definition.parent and not _inside_test(definition):
         alone = place.alone()
         return Placed((*more,), alone.written)
-    return place.within(_header(project.definitions[path], definition), here, more)
+    found = project.definitions[path]
+    return place.within(_header(found, definition), _beside(found, definition), here, more)
 
 
 def find(project: Project, candidate: Candidate) -> Definition | None:
@@ -113,7 +114,7 @@ def _candidate(project: Project, file: CodeFile, one: Definition, test: bool) ->
         doc=one.doc,
         subject="",
         before="",
-        code="\n".join(Place(file.path, file.code, one).taken) + "\n",
+        code="\n".join(Place(file.path, file.code, one).taken).rstrip("\n") + "\n",
         body=tuple(body),
         names=frozenset(name for name in own - around if not table().is_given(language, name)),
         placed=where,
@@ -174,6 +175,13 @@ def _inside_test(one: Definition) -> bool:
 def _header(found: Sequence[Definition], one: Definition) -> Definition | None:
     around = [other for other in found if other.start < one.start and one.end <= other.end and other.kind == "type"]
     return around[-1] if around else None
+
+
+def _beside(found: Sequence[Definition], one: Definition) -> list[Definition]:
+    """The nearest definitions that end before it and that begin after it, if there are some."""
+    before = [other for other in found if other.end <= one.doc_start and other.kind != "type"]
+    after = [other for other in found if other.doc_start >= one.end and other.kind != "type"]
+    return [*before[-1:], *after[:1]]
 
 
 def _most_shown() -> int:

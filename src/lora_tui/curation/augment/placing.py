@@ -27,6 +27,8 @@ class Place:
         tail = code[definition.end : line_end if line_end >= 0 else len(code)]
         if head.strip() or tail.strip(b" \t;,"):
             raise NoPlace
+        if self._first > 1 and not lines[self._first - 2].strip() and self._last < len(lines) and not lines[self._last]:
+            self._last += 1  # of the empty lines on both sides one goes with it
         self.taken = lines[self._first - 1 : self._last]
         self._lines = lines[: self._first - 1] + lines[self._last :]
         self._gap = self._first - 1  # index in _lines before which the definition goes
@@ -35,11 +37,18 @@ class Place:
         """The definition as a text of its own, nothing shown: what needs no surroundings."""
         indent = len(self.taken[0]) - len(self.taken[0].lstrip())
         text = "\n".join(line[indent:] if not line[:indent].strip() else line for line in self.taken)
-        return Placed((), (Written(self.path, text + "\n"),))
+        return Placed((), (Written(self.path, text.rstrip("\n") + "\n"),))
 
-    def within(self, header: Definition | None, needed: Sequence[Definition], more: Sequence[Shown] = ()) -> Placed:
+    def within(
+        self,
+        header: Definition | None,
+        beside: Sequence[Definition],
+        needed: Sequence[Definition],
+        more: Sequence[Shown],
+    ) -> Placed:
         """The definition put into what is shown: the lines around its place, the head of its type, what it needs.
 
+        `beside` are the definitions before and after it: they are not cut in the middle where they are short.
         Raises NoPlace when nothing around it holds the edit.
         """
         limits = table().limits
@@ -47,7 +56,7 @@ class Place:
             parts = [(0, len(self._lines))]
             shown = [Shown(self.path, self._text(0, len(self._lines)))]
         else:
-            wanted = [(max(0, self._gap - limits.window), min(len(self._lines), self._gap + limits.window // 2))]
+            wanted = [self._window(beside)]
             if header is not None:
                 at = self._index(header.first_line)
                 wanted.append((at, at + 1))
@@ -57,6 +66,18 @@ class Place:
         if not self._lines:
             return self.alone()
         return Placed((*more, *shown), (self._edit(parts, [one.text for one in shown]),))
+
+    def _window(self, beside: Sequence[Definition]) -> tuple[int, int]:
+        """The lines around the place: up to where the definition before it begins, and the one after it ends."""
+        window = table().limits.window
+        first, last = self._gap - window, self._gap + window // 2
+        for one in beside:
+            begins, ends = self._index(one.doc_line), self._index(one.last_line) + 1
+            if ends <= self._gap and 0 < self._gap - begins <= 2 * window:
+                first = begins
+            elif begins >= self._gap and 0 < ends - self._gap <= 2 * window:
+                last = ends
+        return max(0, first), min(len(self._lines), last)
 
     def _index(self, line: int) -> int:
         """Where a line of the file (from 1) is in the text without the definition."""

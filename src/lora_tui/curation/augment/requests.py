@@ -16,11 +16,13 @@ Chat = list[dict[str, str]]
 
 _THOUGHT = re.compile(r"<think(ing)?>.*?</think(ing)?>", re.S)
 _MARKS = re.compile(r"^\s*(///?!?|//!|#+!?|/\*\*?|\*/|\*|\"\"\"|''')?[ \t]?|(\*/|\"\"\"|''')\s*$", re.M)
-_TAGS = re.compile(
-    r"^\s*(@\w+|:\w+:|- (Parameters?|Returns|Throws)\b|Args:|Returns:|Raises:|Examples?:).*", re.M | re.S
+_TAGS = re.compile(  # where prose ends and lists of parameters, examples and sections begin
+    r"^\s*(@\w+|:\w+:|- (Parameters?|Returns|Throws)\b|(Args|Returns|Raises|Examples?|Usage|Parameters):|[=#]+ |```).*",
+    re.M | re.S,
 )
 _PRAGMA = re.compile(r"^\s*(rubocop|eslint|swiftlint|noqa|type:|pylint|nolint|go:|frozen_string_literal)\S*.*$", re.M)
 _WORDS_SAID = 6  # a doc comment with fewer words says little
+_WORDS_MOST = 80  # of a doc comment that a request repeats
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -101,9 +103,14 @@ def offline(candidate: Candidate) -> tuple[str, int]:
 
 
 def doc_text(doc: str) -> str:
-    """A doc comment as prose: without comment marks, tags for parameters and orders to linters."""
+    """A doc comment as prose: without comment marks, tags, examples and orders to linters; its first sentences."""
     plain = _TAGS.sub("", _PRAGMA.sub("", _MARKS.sub("", doc)))
-    text = " ".join(plain.split())
+    said: list[str] = []
+    for sentence in re.split(r"(?<=[.!?])\s+", " ".join(plain.split())):
+        if said and len(" ".join([*said, sentence]).split()) > _WORDS_MOST:
+            break
+        said.append(sentence)
+    text = " ".join(said)
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
