@@ -31,6 +31,7 @@ _RUBY_OPENS = re.compile(
     re.MULTILINE,
 )
 _RUBY_ENDS = re.compile(rb"^[ \t]*end\b", re.MULTILINE)
+_UNSURE = (-1, -1)  # indentation does not tell what the change is in
 _MEMBERS = ("javascript", "typescript", "swift")  # parse a member only inside a class
 
 
@@ -46,7 +47,10 @@ def around(path: str, language: str, before: bytes, after: bytes, hunk: Hunk, mo
     indent = min((_indent(line) for line in _said(before, after, hunk)), default=0)
     doubted = False
     for start, end in _proposals(language, before, hunk, indent, most):
-        if end - start <= most:
+        if (start, end) == _UNSURE:
+            if found := _parsed_whole(language, path, before, hunk, most):
+                return found
+        elif end - start <= most:
             piece = before[start:end]
             if _balanced(language, piece) or _parses(grammar, language, piece):
                 return start, end
@@ -71,17 +75,24 @@ def _proposals(language: str, data: bytes, hunk: Hunk, indent: int, most: int) -
         if _indent(line) == indent and header.match(line.lstrip()):
             yield _block(data, hunk.a0, indent, hunk.a1, most)
     level = indent
+    odd = False
     for start, line in _above(data, hunk.a0, indent - 1, most):
         here = _indent(line)
         text = line.lstrip()
-        if here > level or _CONTINUES.match(text):
+        if _CONTINUES.match(text):
+            continue
+        if here > level:  # a definition before the block that the change is in, or lines of a text in between
+            odd = odd or bool(header.match(text))
             continue
         if header.match(text):
             found = _block(data, start, here, hunk.a1, most)
             if found[1] - found[0] <= most:
                 yield found
+                odd = False
             break
         level = here
+    if odd:
+        yield _UNSURE
     for start, line in _above(data, hunk.a0, indent, most):
         if _indent(line) < indent:
             break

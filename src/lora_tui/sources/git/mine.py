@@ -143,14 +143,14 @@ class _Mining:
     def _candidates(self, headers: Headers, log: Iterator[Entry]) -> Iterator[Candidate]:
         funnel = self.funnel
         total = self.total - funnel.earlier
-        for entry in log:
+        for number, entry in enumerate(log):
+            if not number & 63:
+                self.progress(number, total, self.repository.where)
             found = headers.ask(entry)
             if isinstance(found, str):
                 funnel.drop(found)
             else:
                 yield found
-            if not funnel.seen & 63:
-                self.progress(funnel.seen, total, self.repository.where)
 
     def _judged(self, batch: list[Candidate], found: Found) -> Iterator[Kept]:
         known = self._stored(batch)

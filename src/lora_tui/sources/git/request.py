@@ -15,6 +15,10 @@ _CLOSES = re.compile(
     r"(?:(?:,|\s+and)\s+(?:[\w.-]+/[\w.-]+)?#\d+)*\)?\.?",
     re.IGNORECASE | re.MULTILINE,
 )
+_CLOSES_AT_END = re.compile(
+    r"[\s,;(\[-]+(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|refs?|see):?\s+(?:[\w.-]+/[\w.-]+)?(?:#|GH-)\d+[)\].]*$",
+    re.IGNORECASE,
+)
 _TRAILER = re.compile(
     r"^\s*(?:(?:[A-Z][A-Za-z]*-)+(?:by|to|id|url|link|issue|for|from|reviews?|version|commit|with|pick(?:ed)?)"
     r"|Bug|BUG|CC|Cc|Fixes|Closes|Refs?|Link|Change-Id|GitOrigin-RevId|PiperOrigin-RevId|Reviewers|Test Plan"
@@ -88,7 +92,7 @@ def _stripped(subject: str) -> tuple[str, str]:
     elif area := _AREA.match(text):
         text = text[area.end() :]
     text = _EMOJI.sub("", _TAGS.sub("", text))
-    text = _CLOSES.sub("", text)
+    text = _CLOSES_AT_END.sub("", text)
     return kind, _NUMBER.sub("", text).strip().rstrip(".:;, ")
 
 
