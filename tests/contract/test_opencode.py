@@ -259,6 +259,7 @@ def test_every_request_is_a_beginning_of_a_rebuilt_conversation(
 ) -> None:
     rebuilt = []
     for messages in conversations.values():
+        messages = [message for message in messages if message.about.origin != "error"]
         sent = [_wire(message) for message in messages]
         rebuilt.append(sent)
         rebuilt += [  # after a compaction the history begins with it

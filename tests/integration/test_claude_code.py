@@ -161,7 +161,9 @@ def test_errors_of_the_service_are_no_answers(projects: Path, workspace: Workspa
     told.user("say something nice please")
     told.answer("msg_1", text("API Error: 529 overloaded"), isApiErrorMessage=True)
     told.answer("msg_2", text("You are kind."))
-    assert [text_of(m) for m in taken(workspace, projects, told)] == ["say something nice please", "You are kind."]
+    messages = taken(workspace, projects, told)
+    assert [m.about.origin for m in messages] == ["", "error", ""]
+    assert [text_of(m) for m in messages] == ["say something nice please", "", "You are kind."]
 
 
 def test_pictures_are_kept(projects: Path, workspace: Workspace) -> None:

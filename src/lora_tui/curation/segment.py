@@ -134,6 +134,7 @@ class _Open:
         """A message within the segment that is no part of it."""
         if message.about.reverted and message.role == "assistant":
             self.course.undone()
+        self.failed = self.failed or message.about.origin == "error"
 
     def _answer(self, message: Message, text: str, done: list[Action]) -> None:
         about = message.about

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 Role = Literal["system", "user", "assistant", "tool"]
-Origin = Literal["", "shell", "compaction", "subtask"]
+Origin = Literal["", "shell", "compaction", "subtask", "error"]
 
 
 class Function(msgspec.Struct, frozen=True, gc=False):
@@ -71,7 +71,7 @@ class About(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     model: str = ""  # 'provider/model' that wrote an assistant message
     synthetic: tuple[int, ...] = ()  # indices of content parts that are not the user's own words (0 for plain text)
     reverted: bool = False  # undone by the user afterwards
-    origin: Origin = ""  # not an ordinary turn: a user's !command, a summary, …
+    origin: Origin = ""  # not an ordinary turn: a user's !command, a summary, a provider's error (never sent)
     error: str = ""  # a tool's or the provider's error, by name: 'error', 'invalid', 'MessageAbortedError', …
     exit: int | None = None  # a command's exit code
     interrupted: bool = False

@@ -82,11 +82,12 @@ def looping(times: int, tool: str = "bash") -> list[Message]:
         ("looping", [*looping(3), says("It does not work.")]),
         ("refused", [says("I'm sorry, but I can't help with that.")]),
         ("error", [says("", error="APIError")]),
+        ("error", [says("", error="APIError", origin="error")]),
         ("interrupted", [says("Half", interrupted=True)]),
         ("empty", []),
         ("empty", calls("read", {"filePath": "a.rs"}, "1: x")),
     ],
-    ids=["looping", "refused", "error", "interrupted", "nothing said", "only looked"],
+    ids=["looping", "refused", "error", "marked error", "interrupted", "nothing said", "only looked"],
 )
 def test_what_nobody_should_learn_is_dropped_with_its_reason(
     workspace: Workspace, reason: str, messages: list[Message]
@@ -103,7 +104,7 @@ def test_what_nobody_should_learn_is_dropped_with_its_reason(
         [*looping(2), *calls("edit", {"filePath": "a.rs"}, "ok"), *looping(2)],
         [*calls("bash", {"command": "make"}, "…"), *looping(4, "write_stdin"), says("Built.")],
         [*calls("read", {"filePath": "a.rs"}, "x"), says("I'm sorry, but I can't help with that.")],
-        [says("", error="APIError"), says("After another try: done.")],
+        [says("", error="APIError", origin="error"), says("After another try: done.")],
     ],
     ids=["twice", "twice and again after an edit", "waiting", "looked before it refused", "the second try answered"],
 )

@@ -89,7 +89,8 @@ def test_strange_metadata_of_other_tools_does_no_harm() -> None:
 
 def test_an_answer_cut_off_by_the_provider_is_not_sent_again() -> None:
     refused = {**ASSISTANT, "error": {"name": "APIError", "data": {"statusCode": 400}}}
-    assert rebuilt((refused, [START, text("half an ans")])) == []
+    (mark,) = rebuilt((refused, [START, text("half an ans")]))
+    assert (mark.content, mark.about.origin, mark.about.error) == (None, "error", "APIError")
 
 
 def test_a_stopped_answer_is_sent_when_it_said_something() -> None:

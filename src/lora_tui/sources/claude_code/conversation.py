@@ -88,6 +88,9 @@ class Conversation:
         message = row.message
         assert message is not None
         if row.isApiErrorMessage or message.model == _NOT_THE_MODEL:
+            if row.isApiErrorMessage:
+                marked = msgspec.structs.replace(about, origin="error", error="error")
+                self._steps.add(Message(role="assistant", about=marked))
             return
         found = rows.blocks(message.content)
         key = message.id or row.uuid or ""

@@ -109,8 +109,10 @@ class Conversation:
         self, native_id: str, created: int, agent: str, data: MessageData, parts: Parts
     ) -> Iterator[Message]:
         error = data.error.name if data.error is not None else ""
-        if error and error != _ABORTED:
-            return  # what came before the error is not sent again
+        if error and error != _ABORTED:  # what came before the error is not sent again
+            about = About(native_id=native_id, created=created, agent=agent, reverted=self._reverted)
+            yield Message(role="assistant", about=msgspec.structs.replace(about, origin="error", error=error))
+            return
         steps: list[Step] = []
         step: Step | None = None
         started = real = False
