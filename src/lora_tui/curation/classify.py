@@ -157,10 +157,11 @@ class Classifier:
     def _call(self, call_id: str, done: Action) -> None:
         self._reads.pop(call_id, None)  # some servers count their ids from the start again
         if done.edits:
+            codes = dict(done.written)  # several edits of one file are one file
             for path in done.paths:
-                self._edited(path, "")
-            for path, code in done.written:
-                self._edited("" if path in done.paths else path, code)
+                self._edited(path, codes.pop(path, ""))
+            for path, code in codes.items():
+                self._edited(path, code)
         if done.command:
             self._command(done.command)
         elif not done.edits:

@@ -25,6 +25,7 @@ _REAL_CODE = {"git": "a commit of the repository's history", "augment": "code of
 _LOOKED_AT = 20_000  # last characters of an output: results stand at the end
 _RESULT_CHARACTERS = 4_000  # and "all passed" at the very end
 _WORDS = 400  # first characters of what the user says
+_NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\|?|;|\n)\s*")
 _HIDES_EXIT = re.compile(r"\||;|&\s*$")  # behind a check: the exit code is another command's
 
 
@@ -194,8 +195,14 @@ class Course:
                 good = True if said or certain else None
             if good is not None:
                 what = _line(said.string, said) if said else f"exit {about.exit}" if certain else "error"
-                start = command[found.start() :].lstrip(" ;&|(\n/")
-                self._checks[check.name] = _Checked(good, check.decides, f"{_short(start)}: {_short(what)}")
+                self._checks[check.name] = _Checked(good, check.decides, f"{_part(command, found)}: {_short(what)}")
+
+
+def _part(command: str, found: re.Match[str]) -> str:
+    """The part of a command line that a check was found in, without what comes before or behind it."""
+    at = max(found.end() - 1, 0)
+    begin = max((mark.end() for mark in _NEXT_COMMAND.finditer(command, 0, at)), default=0)
+    return _short(_NEXT_COMMAND.split(command[begin:].strip(), maxsplit=1)[0])
 
 
 def _short(text: str) -> str:

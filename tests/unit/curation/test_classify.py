@@ -109,3 +109,79 @@ def test_broken_arguments_are_no_evidence_and_no_error() -> None:
     function = type(call.function)(name="edit", arguments='{"filePath": "a.rs')
     message = Message(role="assistant", tool_calls=[type(call)(id="c", function=function)])
     assert classify([user("x"), message]).language == "none"
+
+
+PATCH = "*** Begin Patch\n*** Update File: lib/stack.rb\n@@\n-a\n+b\n*** End Patch"
+BLOCK = "lib/stack.rb\n```\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n```"
+RUBY = (
+    "class Stack\n  attr_reader :items\n\n  def push(item)\n    @items.each do |one|\n"
+    + "      puts one\n    end\n  end\nend\n"
+)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        calls("Edit", {"file_path": "lib/stack.rb", "old_string": "a", "new_string": "b"}, "ok"),
+        calls("MultiEdit", {"file_path": "lib/stack.rb", "edits": [{"old_string": "a", "new_string": "b"}]}, "ok"),
+        calls("edit", {"path": "lib/stack.rb", "oldString": "a", "newString": "b"}, "ok"),
+        calls("shell", {"command": ["bash", "-lc", f"apply_patch <<'EOF'\n{PATCH}\nEOF"]}, "ok"),
+        calls("apply_patch", {"input": PATCH}, "ok"),
+        calls("exec_command", {"cmd": "cat > lib/stack.rb <<'EOF'\nb\nEOF"}, "ok"),
+        [says(BLOCK)],
+        [says("Replaced.", diffs=("lib/stack.rb",))],
+        [says("```diff\n--- a/lib/stack.rb\n+++ b/lib/stack.rb\n@@ -1 +1 @@\n-a\n+b\n```")],
+    ],
+    ids=["claude", "claude multi", "opencode 2", "codex shell", "codex", "codex exec", "aider", "aider note", "diff"],
+)
+def test_an_edit_counts_whichever_agent_made_it(messages: list[Message]) -> None:
+    verdict = classify([user("Make it shorter"), *messages])
+    assert verdict.language == "ruby"
+    assert "1 edit of .rb" in [item.detail for item in verdict.evidence]
+
+
+def test_a_script_without_an_ending_is_known_by_its_first_line() -> None:
+    read = calls("Read", {"file_path": "bin/deploy"}, "     1→#!/usr/bin/env ruby\n     2→puts 1", call_id="call_r")
+    verdict = classify([user("Make it shorter"), *read, *calls("Edit", {"file_path": "bin/deploy"}, "ok")])
+    assert (verdict.language, verdict.sure) == ("ruby", True)
+    written = calls("write", {"filePath": "bin/run", "content": "#!/bin/sh\nset -e\n"}, "ok")
+    assert classify([user("Write it"), *written]).language == "shell"
+
+
+def test_work_on_two_languages_is_not_sure_because_one_has_no_ending() -> None:
+    edits = [*calls("edit", {"filePath": "a.go"}, "ok"), *calls("edit", {"filePath": "bin/thing"}, "ok")]
+    read = calls("read", {"filePath": "b.go"}, "x")
+    assert not classify([user("Keep both in step"), *read, *edits]).sure
+
+
+def test_editing_the_documents_of_a_project_is_not_surely_its_language() -> None:
+    seen = [*calls("read", {"filePath": "a.rb"}, "x"), *calls("bash", {"command": "bundle exec rspec"}, "")]
+    verdict = classify([user("Update the README"), *seen, *seen, *calls("edit", {"filePath": "README.md"}, "ok")])
+    assert (verdict.language, verdict.sure) == ("ruby", False)
+
+
+def test_code_in_an_answer_counts_by_its_looks_also_without_a_tag() -> None:
+    verdict = classify([user("Write a stack in Ruby"), says(f"```\n{RUBY * 3}```")])
+    assert (verdict.language, verdict.sure, verdict.opinion) == ("ruby", True, "ruby")
+    assert "the written code looks like ruby" in [item.detail for item in verdict.evidence]
+
+
+def test_a_few_commands_in_a_shell_block_are_no_shell_script() -> None:
+    answer = says("Run it:\n```bash\nif [ -f a ]; then\n  echo a\nfi\nexport X=1\n```")
+    assert classify([user("How do I run it?"), answer]).evidence == []
+
+
+def test_a_language_that_only_code_mentions_is_not_named() -> None:
+    assert classify([user("Fix it:\n```\n// ported from Python\n```"), says("Fixed.")]).evidence == []
+
+
+def test_the_opinion_says_where_written_code_and_file_name_disagree() -> None:
+    edit = calls("write", {"filePath": "app.py", "content": RUBY}, "ok")
+    verdict = classify([user("Make it shorter"), *edit, *calls("read", {"filePath": "b.py"}, "x")])
+    assert (verdict.language, verdict.opinion) == ("python", "ruby")
+
+
+def test_typescript_without_a_type_is_no_disagreement() -> None:
+    code = "const a = require('a');\nfunction push(b) {\n  a.push(b);\n  console.log(b);\n}\nmodule.exports = push;\n"
+    verdict = classify([user("Write it"), *calls("write", {"filePath": "a.ts", "content": code}, "ok")])
+    assert (verdict.language, verdict.opinion) == ("typescript", "typescript")

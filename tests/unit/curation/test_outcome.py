@@ -96,6 +96,19 @@ def test_without_an_exit_code_the_output_decides() -> None:
     assert first([REQUEST, *EDIT, *run("bundle exec rspec", "…")]).outcome == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("cd app && python3 -m unittest -q 2>&1 | tail -5", "python3 -m unittest -q 2>&1"),
+        ("RUST_BACKTRACE=1 cargo test --all; echo", "RUST_BACKTRACE=1 cargo test --all"),
+        ("make check", "make check"),
+    ],
+)
+def test_a_sign_shows_the_command_that_gave_it_and_no_more(command: str, shown: str) -> None:
+    (signal,) = first([REQUEST, *EDIT, *run(command, "OK")]).signals
+    assert signal.detail == f"{shown}: OK"
+
+
 def test_a_missing_program_is_no_failure_of_the_work() -> None:
     segment = first([REQUEST, *EDIT, *run("swift build", "bash: line 1: swift: command not found", 127)])
     assert (segment.outcome, segment.signals) == ("unknown", [])
