@@ -1,4 +1,4 @@
-"""The bottom line: at most six keys that matter on this screen."""
+"""The bottom line: at most seven keys that matter on this screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from lora_tui.tui.keymap import actions, keys_of
 
-_MOST = 6
+_MOST = 7
 
 
 class HintLine(Widget):
