@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from lora_tui.curation.filters import ORIGINS
 from lora_tui.curation.near_duplicates import VERSION, Groups, Shingles, jaccard, link, shingles, signatures
 from lora_tui.curation.segment import belongs
 from lora_tui.curation.tool_names import canonical, kind
@@ -71,9 +72,9 @@ def text_of_example(messages: Sequence[Message]) -> str:
     return "\n".join(parts)[:_CHARACTERS]
 
 
-def keep_order(row: Member | _Ranked) -> tuple[bool, int, int, int]:
-    """Of near-duplicates the first in this order stays: a person accepted it, it is longer, it is newer."""
-    return row.decision != "accept", -row.characters, -row.created, row.id
+def keep_order(row: Member | _Ranked) -> tuple[bool, bool, int, int, int]:
+    """Of near-duplicates the first in this order stays: not synthetic, accepted, longer, newer."""
+    return ORIGINS.get(row.source) == "synthetic", row.decision != "accept", -row.characters, -row.created, row.id
 
 
 class Counted(msgspec.Struct, frozen=True):
