@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_projects import SWIFT, ruby_project
+from code_projects import SWIFT, WORDS, ruby_project
 from lora_tui.curation.augment.candidate import Candidate, Placed
 from lora_tui.curation.augment.candidates import candidates, missing_names, placed
 from lora_tui.curation.augment.folders import CodeFile, Folder, code_files, folders
@@ -17,6 +17,7 @@ from lora_tui.curation.augment.project import Project
 from lora_tui.curation.augment.table import table
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
+from stories import store_session, user
 
 
 def found_in(workspace: Workspace, root: Path, *kinds: str) -> tuple[dict[str, Candidate], list[str]]:
@@ -53,6 +54,23 @@ def test_vendored_and_generated_code_is_not_even_read(workspace: Workspace, tmp_
     assert not {path for path in paths if "vendor" in path or "made" in path}
 
 
+def test_links_out_of_the_project_are_not_followed(workspace: Workspace, tmp_path: Path) -> None:
+    root = ruby_project(tmp_path / "shop")
+    (tmp_path / "private.rb").write_text((root / "lib/words.rb").read_text())
+    (root / "lib/link.rb").symlink_to(tmp_path / "private.rb")
+    (folder,) = folders(workspace, [root])
+    assert "lib/link.rb" not in {file.path for file in code_files(folder, "ruby")}
+
+
+def test_without_named_folders_those_of_the_sessions_are_read(workspace: Workspace, tmp_path: Path) -> None:
+    root = ruby_project(tmp_path / "shop")
+    store_session(workspace, "ses_1", [user("sum it up please")])
+    assert folders(workspace, []) == []  # its folder is not on this disk
+    with workspace.transaction() as connection:
+        connection.execute("UPDATE session SET directory = ?", (str(root),))
+    assert [folder.root for folder in folders(workspace, [])] == [root]
+
+
 def test_the_licence_of_the_project_is_noted(workspace: Workspace, tmp_path: Path) -> None:
     found, _ = found_in(workspace, ruby_project(tmp_path / "shop"))
     assert {one.licence for one in found.values()} == {"MIT"}
@@ -76,12 +94,14 @@ def test_tests_without_the_code_they_test_are_left_out(workspace: Workspace, tmp
     assert "the code under test was not found" in reasons
 
 
-def test_a_function_that_needs_nothing_is_written_alone(workspace: Workspace, tmp_path: Path) -> None:
-    found, _ = found_in(workspace, ruby_project(tmp_path / "shop"))
+def test_a_function_that_has_its_file_to_itself_is_written_with_the_file(workspace: Workspace, tmp_path: Path) -> None:
+    root = ruby_project(tmp_path / "shop")
+    (root / "lib/more.rb").write_text("def small\n  1\nend\n\n" + WORDS.replace("count_words", "beside"))
+    found, _ = found_in(workspace, root)
     words = found["count_words"].placed
     assert words.shown == ()
-    assert words.written[0].old == ""
-    assert words.written[0].new.startswith("# Splits a text into words")
+    assert (words.written[0].old, words.written[0].new) == ("", WORDS)
+    assert_put_back(found["beside"].placed, (root / "lib/more.rb").read_text())
 
 
 def test_a_method_goes_into_its_class_and_is_not_shown_before(workspace: Workspace, tmp_path: Path) -> None:

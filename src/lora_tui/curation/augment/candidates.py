@@ -66,10 +66,10 @@ def placed(project: Project, path: str, definition: Definition, names: Iterable[
             more.append(text)
         elif not (one.doc_line <= definition.first_line <= one.last_line) and one.lines <= 2 * _most_shown():
             here.append(one)
-    if not here and not definition.parent and not _inside_test(definition):
-        alone = place.alone()
-        return Placed((*more,), alone.written)
     found = project.definitions[path]
+    only = all(definition.start <= one.start and one.end <= definition.end for one in found)
+    if only and place.is_nearly_all:
+        return Placed(tuple(more), place.alone().written)
     return place.within(_header(found, definition), _beside(found, definition), here, more)
 
 
@@ -166,10 +166,6 @@ def _under_test(project: Project, file: CodeFile) -> Shown | None:
         return Shown(tested.path, text, 0 if tested is not file else 1)
     cut = text[: limits.context_characters].rsplit("\n", 1)[0] + "\n"
     return Shown(tested.path, cut, 1)
-
-
-def _inside_test(one: Definition) -> bool:
-    return one.kind == "test"
 
 
 def _header(found: Sequence[Definition], one: Definition) -> Definition | None:

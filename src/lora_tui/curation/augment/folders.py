@@ -62,8 +62,11 @@ def code_files(folder: Folder, language: str) -> Iterator[CodeFile]:
     for path in _paths(folder.root)[: limits.files_most]:
         if language_of_path(path) != language or generated.search(path):
             continue
+        file = folder.root / path
         try:
-            code = (folder.root / path).read_bytes()
+            if file.is_symlink() or not file.is_file() or file.stat().st_size > 4 * limits.file_characters:
+                continue  # a link may lead out of the project, and a pipe never ends
+            code = file.read_bytes()
             text = code.decode()
         except (OSError, UnicodeDecodeError):
             continue

@@ -8,6 +8,8 @@ from lora_tui.curation.augment.candidate import Placed, Shown, Written
 from lora_tui.curation.augment.table import table
 from lora_tui.sources.code.definitions import Definition
 
+_LITTLE = 12  # lines beside the definition in a file that is written as a whole
+
 
 class NoPlace(Exception):
     """A definition cannot be taken out of its file: it shares a line with other code, or nothing can hold the edit."""
@@ -21,6 +23,7 @@ class Place:
         if lines and lines[-1] == "":
             lines.pop()
         self.path = path
+        self._whole = code.decode()
         self._first, self._last = definition.doc_line, definition.last_line
         head = code[code.rfind(b"\n", 0, definition.doc_start) + 1 : definition.doc_start]
         line_end = code.find(b"\n", definition.end)
@@ -33,11 +36,14 @@ class Place:
         self._lines = lines[: self._first - 1] + lines[self._last :]
         self._gap = self._first - 1  # index in _lines before which the definition goes
 
+    @property
+    def is_nearly_all(self) -> bool:
+        """Whether its file holds little else: imports, a comment at the top."""
+        return sum(bool(line.strip()) for line in self._lines) <= _LITTLE
+
     def alone(self) -> Placed:
-        """The definition as a text of its own, nothing shown: what needs no surroundings."""
-        indent = len(self.taken[0]) - len(self.taken[0].lstrip())
-        text = "\n".join(line[indent:] if not line[:indent].strip() else line for line in self.taken)
-        return Placed((), (Written(self.path, text.rstrip("\n") + "\n"),))
+        """Its whole file, written new, with nothing shown."""
+        return Placed((), (Written(self.path, self._whole),))
 
     def within(
         self,

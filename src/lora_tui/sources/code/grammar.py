@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def _language(grammar: str) -> Language:
     return Language(getattr(importlib.import_module(module), function)())
 
 
+@lru_cache(maxsize=4)  # one file is asked for its definitions, their names and their tokens one after the other
 def parse(grammar: str, code: bytes) -> Tree:
     """The syntax tree of UTF-8 code; wrong code gives one too, with ERROR nodes. Raises KeyError without a grammar."""
     return parser(grammar).parse(code)
