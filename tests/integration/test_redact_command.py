@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lora_tui.cli.main import run
-from lora_tui.curation import examples, reading
+from lora_tui.curation import examples, labels, reading
 from lora_tui.curation.redact_stream import findings
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -105,3 +105,12 @@ def test_a_secret_cannot_be_switched_off_nor_what_does_not_exist(workspace: Work
         examples.refresh(workspace)
     assert error.value.where == str(workspace.config)
     assert "ipv4" in error.value.fix
+
+
+def test_a_note_is_shown_without_the_secret_in_it(workspace: Workspace) -> None:
+    store_session(workspace, "ses_1", [user("read the settings please"), says("Read.")])
+    examples.refresh(workspace)
+    [one] = examples.ids(workspace)
+    labels.decide(workspace, [one], "note", f"uses {TOKEN}", author="ada")
+    assert reading.example(workspace, one).row.note == "uses <SECRET:github_pat:1>"
+    assert TOKEN not in str(labels.history(workspace, one))

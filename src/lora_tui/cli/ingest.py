@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lora_tui.cli.output import Cli, json_option, pass_cli, table
-from lora_tui.sources.registry import SOURCES
+from lora_tui.sources.registry import SOURCES, Quarantined
 from lora_tui.workspace.errors import BadInput, SourceError
 
 if TYPE_CHECKING:
@@ -163,6 +163,15 @@ def _plain(data: object) -> object:
     return plain
 
 
+def _left_out(report: IngestReport) -> list[Quarantined]:
+    """The rows that were not understood; a reason may quote what stood there."""
+    import msgspec
+
+    from lora_tui.curation.redact import redact_text
+
+    return [msgspec.structs.replace(row, reason=redact_text(row.reason)[0]) for row in report.quarantined]
+
+
 def _as_data(report: IngestReport) -> dict[str, object]:
     import msgspec
 
@@ -173,7 +182,7 @@ def _as_data(report: IngestReport) -> dict[str, object]:
         "changed": report.changed,
         "unchanged": report.unchanged,
         "messages": report.messages,
-        "quarantined": _plain(report.quarantined),
+        "quarantined": _plain(_left_out(report)),
         "stores": [{**msgspec.to_builtins(store), "quarantined": len(store.quarantined)} for store in report.stores],
         "failures": _plain(report.failures),
     }
@@ -218,7 +227,7 @@ def _examples_text(examples: Refreshed) -> str:
 
 def _problems_text(reports: Sequence[IngestReport], failures: Sequence[Failure]) -> str:
     lines: list[str] = []
-    rows = [row for report in reports for row in report.quarantined]
+    rows = [row for report in reports for row in _left_out(report)]
     if rows:
         lines.append(f"{len(rows)} rows could not be understood and were left out:")
         lines += [f"  {row.kind} {row.native_id}: {row.reason} ({row.where})" for row in rows[:_QUARANTINE_SHOWN]]

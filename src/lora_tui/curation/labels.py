@@ -18,6 +18,7 @@ from lora_tui.curation.decisions import HOLDS, choose, derive_chosen
 from lora_tui.curation.examples import ExampleRow
 from lora_tui.curation.filters import Filter
 from lora_tui.curation.reading import example
+from lora_tui.curation.redact import redact_text
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -154,11 +155,7 @@ def undo(workspace: Workspace, author: str, ids: Sequence[int] = ()) -> Undone |
 def preview(workspace: Workspace, filter: Filter, size: int = 5) -> Preview:
     """What `decide` on everything that passes the filter would be about."""
     found = examples.ids(workspace, filter)
-    connection = workspace.connection()
-    choose(connection, found)
-    (decided,) = connection.execute(
-        "SELECT count(*) FROM example WHERE id IN chosen AND decision IS NOT NULL"
-    ).fetchone()
+    decided = examples.number(workspace, filter, "example.decision IS NOT NULL")
     drawn = random.Random(len(found)).sample(range(len(found)), min(size, len(found)))
     return Preview(found, decided, examples.rows(workspace, [found[place] for place in sorted(drawn)]))
 
@@ -228,13 +225,13 @@ def _now() -> int:
 def _shown(action: str, value: bytes | None) -> str | None:
     if value is None:
         return None
-    return f"{len(value):,} bytes" if action == "edit" else value.decode()
+    return f"{len(value):,} bytes" if action == "edit" else redact_text(value.decode())[0]
 
 
 # A question is open again, unless an earlier answer given in the queue's time holds.
 _ASK_AGAIN = f"""
 UPDATE queue_item SET batch = (
-    SELECT label.batch FROM label WHERE label.example_id = queue_item.example_id AND author = ? AND {HOLDS}
+    SELECT label.batch FROM label WHERE label.example_id = queue_item.example_id AND +author = ? AND {HOLDS}
     AND action IN ('accept', 'reject', 'skip') AND label.again = queue_item.again
     AND at >= (SELECT created FROM queue WHERE queue.id = queue_item.queue_id) ORDER BY at DESC, label.id DESC LIMIT 1
 ) WHERE batch = ? AND example_id IN chosen
