@@ -1,6 +1,6 @@
 """How often an automatic language label is right, and how often there is one, on labelled sessions around public code.
 
-    python benchmarks/classification.py [--each 50] [--development] [--real FOLDER --labels FILE] [--wrong]
+    python benchmarks/classification.py [--each 50] [--noise 1] [--development] [--wrong] [--real FOLDER --labels FILE]
 
 Fetches public packages into benchmarks/.cache the first time. Limits: of the labels that need no person's look
 (verdict.sure) at least 97 % are right, and at least 60 % of all sessions get one. --real: a folder with session files
@@ -97,13 +97,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--each", type=int, default=50, help="sessions per language")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--noise", type=int, default=1, help="how much more than usual happens besides")
     parser.add_argument("--development", action="store_true", help="the packages that rules may be looked up in")
     parser.add_argument("--real", type=Path)
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--wrong", action="store_true", help="show what was surely wrong")
     arguments = parser.parse_args()
     code = files(DEVELOPMENT if arguments.development else MEASURED, 200)
-    told = list(sessions(code, arguments.each, arguments.seed))
+    told = list(sessions(code, arguments.each, arguments.seed, arguments.noise))
     begin = time.process_time()
     rows = [(one, judge(one)) for one in told]
     seconds = time.process_time() - begin

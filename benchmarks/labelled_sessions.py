@@ -162,9 +162,13 @@ TALK = [
 NAMES = {"typescript": "TypeScript", "javascript": "JavaScript", "shell": "bash script"}
 
 
-def sessions(files: Files, each: int, seed: int = 1) -> Iterator[Labelled]:
-    """`each` sessions per language, as many mixed and as many without code; all shapes in turn."""
+def sessions(files: Files, each: int, seed: int = 1, noise: int = 1) -> Iterator[Labelled]:
+    """`each` sessions per language, as many mixed and as many without code; all shapes in turn.
+
+    `noise`: how much more happens besides than usually does.
+    """
     drawn = random.Random(seed)
+    _Told.noisy = noise
     for language in LANGUAGES:
         for number in range(each):
             yield _code(files, language, SHAPES[number % len(SHAPES)], drawn)
@@ -214,6 +218,8 @@ def _none(files: Files, shape: str, drawn: random.Random) -> Labelled:
 
 class _Told:
     """A session while it is told, in the words of one agent."""
+
+    noisy = 1
 
     def __init__(self, shape: str, drawn: random.Random, files: Files) -> None:
         self.shape, self.drawn, self.files = shape, drawn, files
@@ -306,7 +312,7 @@ class _Told:
 
     def noise(self, language: str, most: int) -> None:
         """What agents do besides: side files, other languages' files, commands."""
-        for _ in range(self.drawn.randint(0, most)):
+        for _ in range(self.drawn.randint(0, most * self.noisy)):
             kind = self.drawn.random()
             if kind < 0.35:
                 self.run(*self.drawn.choice(ANYTHING))

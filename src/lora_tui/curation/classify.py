@@ -25,6 +25,7 @@ _OUTPUT_CHARACTERS = 200_000  # of one output
 _WRITTEN_CHARACTERS = 1_600  # of all code of a segment, to judge its looks
 _UNTAGGED_LINES = 20  # a block without a language is code when it is this long
 _PATH = re.compile(r"(?<![\w*])([\w./~@+-]*[\w-]+\.[a-z]{1,8})(?!\w)")
+_GLOB = re.compile(r"\*\.(\w{1,8})\b(?!\.)")  # grep --include="*.go", rg -g '*.rb', find -name '*.ts'
 _BLOCK = re.compile(r"^[ ]{0,3}(```+)([\w+#-]*)[^\n`]*\n(.*?)(?:^[ ]{0,3}\1`*[ \t]*$|\Z)", re.M | re.S)
 _SHELL_TAGS = ("bash", "sh", "zsh", "shell")
 _SCRIPT_LINES = 8  # a shell block this long is a script, a shorter one shows commands
@@ -223,6 +224,9 @@ class Classifier:
                 self._count("command", rule.language, _short(command[found.start() :].lstrip(" ;&|(\n")))
         for path in _PATH.findall(command):
             self._path("read", path)
+        if "*." in command:
+            for ending in _GLOB.findall(command):
+                self._path("read", f"*.{ending}")
 
     def _path(self, kind: str, path: str) -> None:
         language = language_of_path(path) if path else ""

@@ -185,3 +185,8 @@ def test_typescript_without_a_type_is_no_disagreement() -> None:
     code = "const a = require('a');\nfunction push(b) {\n  a.push(b);\n  console.log(b);\n}\nmodule.exports = push;\n"
     verdict = classify([user("Write it"), *calls("write", {"filePath": "a.ts", "content": code}, "ok")])
     assert (verdict.language, verdict.opinion) == ("typescript", "typescript")
+
+
+def test_a_search_for_files_of_a_language_counts_as_seen() -> None:
+    (item,) = classify([user("Find it"), *calls("Bash", {"command": 'grep -rn --include="*.go" x pkg'}, "")]).evidence
+    assert (item.language, item.kind, item.detail) == ("go", "read", "1 path seen: .go")
