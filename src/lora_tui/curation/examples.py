@@ -75,10 +75,15 @@ COLUMNS = """
 
 def ids(workspace: Workspace, filter: Filter = EVERYTHING, order: Order = "recent", seed: str = "") -> array[int]:
     """The ids of the examples that pass, in order. One query; about 30 ms per 100,000. `seed` is for 'random'."""
-    condition, values = where(filter)
-    session = "JOIN session ON session.id = example.session_id" if filter.asks_sessions else ""
-    source = f"FROM example {session} WHERE {condition}"
+    source, values = _passing(filter)
     return ordered(workspace.connection(), source, values, order, seed)
+
+
+def number(workspace: Workspace, filter: Filter, condition: str = "1") -> int:
+    """How many examples pass, and meet an SQL condition besides."""
+    source, values = _passing(filter)
+    found = workspace.connection().execute(f"SELECT count(*) {source} AND {condition}", values)
+    return int(found.fetchone()[0])
 
 
 def rows(workspace: Workspace, ids: Sequence[int]) -> list[ExampleRow]:
@@ -110,6 +115,13 @@ def counts(workspace: Workspace) -> Counts:
         ).fetchall()
     )
     return Counts(total=total, by_language=by_language, dropped=dropped)
+
+
+def _passing(filter: Filter) -> tuple[str, list[object]]:
+    """FROM … WHERE … of what passes, and its values."""
+    condition, values = where(filter)
+    session = "JOIN session ON session.id = example.session_id" if filter.asks_sessions else ""
+    return f"FROM example {session} WHERE {condition}", values
 
 
 def as_row(values: Sequence[object], off: frozenset[str]) -> ExampleRow:
