@@ -293,6 +293,13 @@ def test_the_names_a_function_takes_from_outside(language: str, name: str, names
     assert outside_names(code, language, start=found.start, end=found.end) == names
 
 
+def test_long_files_have_right_line_numbers_and_do_no_harm() -> None:
+    code = "".join(f"def m{n}\n  n\nend\n\n" for n in range(1_000)).encode()
+    for _ in range(5):  # with the rows that tree-sitter 0.26.0 gives this ends the process
+        found = definitions(code, "ruby")
+    assert [(one.first_line, one.last_line) for one in found] == [(4 * n + 1, 4 * n + 3) for n in range(1_000)]
+
+
 def test_a_language_without_a_grammar_has_no_definitions() -> None:
     assert definitions(b"class A {}", "java") == []
     assert parses(b"class A {}", "java") is None
