@@ -22,7 +22,7 @@ from lora_tui.sources.model import Message, own_words, text_of
 VERSION = 1  # raise it when the same messages would give another verdict; the tables have their own
 
 _OUTPUT_CHARACTERS = 200_000  # of one output
-_WRITTEN_CHARACTERS = 1_600  # of all code of a segment, to judge its looks
+_WRITTEN_CHARACTERS = 1_200  # of all code of a segment, to judge its looks
 _UNTAGGED_LINES = 20  # a block without a language is code when it is this long
 _PATH = re.compile(r"(?<![\w*])([\w./~@+-]*[\w-]+\.[a-z]{1,8})(?!\w)")
 _GLOB = re.compile(r"\*\.(\w{1,8})\b(?!\.)")  # grep --include="*.go", rg -g '*.rb', find -name '*.ts'

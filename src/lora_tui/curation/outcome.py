@@ -24,7 +24,7 @@ _REAL_CODE = {"git": "a commit of the repository's history", "augment": "code of
 
 _LOOKED_AT = 20_000  # last characters of an output: results stand at the end
 _RESULT_CHARACTERS = 4_000  # and "all passed" at the very end
-_WORDS = 400  # first characters of what the user says
+_WORDS = 240  # first characters of what the user says
 _NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\|?|;|\n)\s*")
 _HIDES_EXIT = re.compile(r"\||;|&\s*$")  # behind a check: the exit code is another command's
 
