@@ -251,6 +251,17 @@ def test_a_wrong_key_stops_at_once_and_is_written_nowhere(
         assert not path.is_file() or key.encode() not in path.read_bytes()
 
 
+def test_a_server_that_is_not_there_is_one_error_without_a_traceback(
+    workspace: Workspace, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--workspace", str(workspace.root), "augment", "--language", "ruby", "--repo", str(project)]
+    assert run([*given, "--endpoint", "http://127.0.0.1:9/v1", "--model", "m"]) == 1
+    printed = capfd.readouterr().err
+    assert "m does not answer" in printed
+    assert "Is the server running?" in printed
+    assert "Traceback" not in printed
+
+
 def test_the_key_goes_to_the_server_and_into_no_file(
     workspace: Workspace, augment: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ UNRATED = "the rating is not what was asked for"
 SUITE = "like a verification prompt"
 UNDECIDED = "broken off"  # asked, but stopped before its end
 
-_HOPELESS = 5  # candidates in a row without an answer, before the first one that gets one
+_HOPELESS = 3  # candidates in a row without an answer, before the first one that gets one
 
 Advance = Callable[[int, int, str], None]
 
@@ -133,8 +133,9 @@ class Augmentation:
                     if not running:
                         return
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
+                    errors = [error for task in done if (error := task.exception()) is not None]
+                    if errors:
+                        raise errors[0]
         finally:
             for task in running:
                 task.cancel()
