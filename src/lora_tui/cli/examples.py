@@ -75,7 +75,7 @@ def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
 @json_option
 @pass_cli
 def show(cli: Cli, id: int) -> None:
-    """Show one example: its language with the evidence, its history, its messages."""
+    """Show one example: its language and outcome with the evidence, its history, its messages."""
     found = reading.example(cli.workspace, id)
     history = labels.history(cli.workspace, id)
     row = found.row
@@ -85,6 +85,8 @@ def show(cli: Cli, id: int) -> None:
             f"example {row.id} of {row.session} · {row.title}",
             f"language {row.language} ({row.confidence:.0%} of the evidence) · {row.decision or 'not labelled'}",
             *(f"  {item.weight:>4g}  {item.language}: {item.detail}" for item in found.verdict.evidence[:6]),
+            f"outcome {row.outcome}",
+            *(f"        {sign.name}: {sign.detail}" for sign in found.signals),
             *(
                 f"  label {item.action} {item.value or ''} by {item.author}{' (undone)' if item.undone else ''}"
                 for item in history
@@ -99,6 +101,7 @@ def show(cli: Cli, id: int) -> None:
             "sure": found.verdict.sure,
             "shares": found.verdict.shares,
             "evidence": msgspec.to_builtins(found.verdict.evidence),
+            "signals": msgspec.to_builtins(found.signals),
             "labels": msgspec.to_builtins(history),
             "messages": [as_sent(message) for message in found.messages],
         },

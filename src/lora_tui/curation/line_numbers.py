@@ -19,7 +19,8 @@ _FORMATS = (
 # Lines that tools put around a file's content; none of them has a number.
 _AROUND = re.compile(
     r"\s*$|</?(?:path|type|content|file)>|<(?:path|type)>.*</(?:path|type)>$"
-    r"|\((?:End of file|File has more lines|Output )|Read file .*, lines? |\[… [\d,]+ characters left out …\]$"
+    r"|\((?:End of file|File has more lines|Showing lines|Output )|Read file .*, lines? "
+    r"|\[… [\d,]+ characters left out …\]$"
     r"|(?:Chunk ID|Wall time|Original token count): |Process exited with code \d+$|Output:$"  # Codex
 )
 # Attached files are told in the user's message, the same way as a tool's output.

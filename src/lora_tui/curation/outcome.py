@@ -56,7 +56,13 @@ def failed(message: Message, done: Action | None) -> bool:
     if about.exit is not None:
         harmless = about.exit == 1 and done is not None and found.harmless.search(done.command)
         return about.exit != 0 and not harmless
-    return found.failing.search(text_of(message)[:_WORDS]) is not None
+    text = text_of(message)
+    return found.failing.search(text if len(text) < 800 else text[:400] + text[-400:]) is not None
+
+
+def invalid(message: Message) -> bool:
+    """Whether a tool's output says that there is no such tool, or that it cannot take such arguments."""
+    return message.about.error == "invalid" or rules().invalid.search(text_of(message)[:400]) is not None
 
 
 def continues(words: str) -> bool:

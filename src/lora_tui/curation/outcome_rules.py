@@ -48,6 +48,9 @@ class FailingRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: str
     output_yes: Cases
     output_no: Cases
+    invalid: str
+    invalid_yes: Cases
+    invalid_no: Cases
     harmless: str
     harmless_yes: Cases
     harmless_no: Cases
@@ -105,6 +108,7 @@ class Rules(NamedTuple):
     commit: re.Pattern[str]
     commit_failed: re.Pattern[str]
     failing: re.Pattern[str]
+    invalid: re.Pattern[str]
     harmless: re.Pattern[str]
     not_run_exit: frozenset[int]
     not_run: re.Pattern[str]
@@ -136,6 +140,7 @@ def rules() -> Rules:
         commit=re.compile(found.commit.command),
         commit_failed=re.compile(found.commit.failed, re.M),
         failing=re.compile(found.failing.output, re.I),
+        invalid=re.compile(found.failing.invalid, re.I),
         harmless=re.compile(found.failing.harmless),
         not_run_exit=frozenset(found.failing.not_run_exit),
         not_run=re.compile(found.failing.not_run),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_tui.curation.actions import Action, actions
-from lora_tui.curation.outcome import failed
+from lora_tui.curation.outcome import failed, invalid
 from lora_tui.sources.model import Message, text_of
 
 
@@ -36,7 +36,8 @@ def _weight(message: Message, bad: bool) -> int:
 def _recovered(messages: Sequence[Message]) -> set[int]:
     """Positions of the messages with a call that failed and that a later call put right.
 
-    An invalid call (no such tool, arguments that are no JSON) is never learned from, whatever followed.
+    An invalid call (no such tool, arguments it cannot take) and an edit that failed are not learned from, whatever
+    followed: neither ever did anything.
     """
     made: dict[str, tuple[int, Action]] = {}  # call id -> where and what
     failures: dict[tuple[str, str], list[int]] = {}  # target -> positions
@@ -47,7 +48,7 @@ def _recovered(messages: Sequence[Message]) -> set[int]:
                 made[call.id] = position, done
         elif message.role == "tool" and message.tool_call_id in made:
             where, done = made.pop(message.tool_call_id)
-            if message.about.error == "invalid":
+            if invalid(message) or (done.kind == "edit" and failed(message, done)):
                 bad.add(where)
             elif failed(message, done):
                 failures.setdefault(_target(done), []).append(where)

@@ -17,6 +17,7 @@ from stories import calls, says, user
 CODE = ["def push(value)", "", "  @items << value", "end"]
 FORMATS = {
     "opencode": "<path>/a/s.rb</path>\n<type>file</type>\n<content>\n{}\n\n(End of file - total 4 lines)\n</content>",
+    "opencode, a part": "<content>\n{}\n\n(Showing lines 2-4 of 6. Use offset=5 to continue.)\n</content>",
     "opencode before 1.2": "<file>\n{}\n\n(End of file - total 4 lines)\n</file>",
     "opencode 2": "Read file s.rb, lines 1-4\n{}",
     "claude": "{}",
@@ -24,6 +25,7 @@ FORMATS = {
 }
 PREFIX = {
     "opencode": "{}: ",
+    "opencode, a part": "{}: ",
     "opencode before 1.2": "{:05}| ",
     "opencode 2": "{}: ",
     "claude": "{:6}→",

@@ -41,13 +41,27 @@ def test_a_failure_that_nothing_followed_stays() -> None:
     assert weights([ASK, *run("cargo test", 101), says("It fails.")]) == [0, 1, 0, 1]
 
 
-def test_an_edit_of_another_file_puts_nothing_right() -> None:
-    messages = [ASK, *edit("Error: oldString not found in content"), *edit("ok", "b.rs", "call_2")]
-    assert weights(messages) == [0, 1, 0, 1, 0]
+def look(output: str, path: str, call_id: str) -> list[Message]:
+    return calls("read", {"filePath": path}, output, call_id=call_id)
+
+
+def test_a_file_is_put_right_by_its_name_and_by_no_other_file() -> None:
+    missing = look("File not found: src/deep/a.rs", "src/deep/a.rs", "call_1")
+    assert weights([ASK, *missing, *look("fn a() {}", "src/a.rs", "call_2")]) == [0, 0, 0, 1, 0]
+    assert weights([ASK, *missing, *look("fn b() {}", "src/b.rs", "call_2")]) == [0, 1, 0, 1, 0]
+
+
+def test_an_edit_that_failed_is_not_learned_from_even_when_nothing_followed() -> None:
+    assert weights([ASK, *edit("Error: oldString not found in content"), says("I give up.")]) == [0, 0, 0, 1]
 
 
 def test_finding_nothing_is_no_failure() -> None:
     assert weights([ASK, *run("grep -rn stack lib", 1), *run("grep -rn ring lib", 0, "call_2")]) == [0, 1, 0, 1, 0]
+
+
+def test_a_call_with_arguments_the_tool_cannot_take_is_never_learned_from() -> None:
+    told = "The bash tool was called with invalid arguments: SchemaError(Missing key)"
+    assert weights([ASK, *calls("bash", {}, told)]) == [0, 0, 0]
 
 
 def test_an_invalid_call_is_never_learned_from() -> None:
