@@ -25,8 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from lora_tui.curation import clusters, examples
-from lora_tui.curation.near_duplicates import clusters as clusters_of
-from lora_tui.curation.near_duplicates import jaccard, shingles, signatures
+from lora_tui.curation.near_duplicates import Groups, jaccard, link, shingles, signatures
 from lora_tui.workspace.layout import Workspace
 from stories import calls, store_session, user
 
@@ -111,6 +110,17 @@ def main() -> int:
     same = sorted(map(tuple, groups)) == sorted(map(tuple, stored))
     line("in memory and in the workspace the same", "yes" if same else "no", "")
     return 0 if holds and not false else 1
+
+
+def clusters_of(texts: list[str]) -> list[list[int]]:
+    """The clusters among texts in memory, as places."""
+    found = [shingles(text) for text in texts]
+    groups = Groups()
+    link(groups, dict(enumerate(signatures(found))), (), found.__getitem__)
+    members: dict[int, list[int]] = {}
+    for place in range(len(texts)):
+        members.setdefault(groups.of(place), []).append(place)
+    return [group for group in members.values() if len(group) > 1]
 
 
 def in_workspace(workspace: Workspace, texts: list[str]) -> tuple[float, float, list[list[int]]]:

@@ -146,6 +146,18 @@ def test_near_duplicates_are_shown_with_the_one_to_keep(document: Command, text:
     assert "no near-duplicates" in text("dedupe", "report", "--id", "1")
 
 
+def test_a_stock_answer_is_found_behind_different_requests(document: Command, filled: Workspace) -> None:
+    for number in (7, 8):
+        told = [
+            user(f"Is number {number} right, and why is it so?"),
+            says("You are absolutely\n right!" if number == 7 else "You are absolutely right!"),
+        ]
+        store_session(filled, f"ses_{number}", told)
+    examples.refresh(filled)
+    (answer,) = document("dedupe", "report", "--answers")["answers"]
+    assert (answer["ids"], answer["characters"]) == ([7, 8], 25)
+
+
 def test_what_was_dropped_can_be_listed_by_its_reason_but_not_decided_about(document: Command, text: Command) -> None:
     assert document("examples", "list", "--dropped", "any")["total"] == 0
     assert "is no candidate" in text("label", "--all-matching", "dropped=any", "--accept")

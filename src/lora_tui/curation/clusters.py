@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from lora_tui.curation.filters import ORIGINS
-from lora_tui.curation.near_duplicates import VERSION, Groups, Shingles, jaccard, link, shingles, signatures
+from lora_tui.curation.near_duplicates import VERSION, Groups, Remembered, Shingles, jaccard, link, shingles, signatures
 from lora_tui.curation.segment import belongs
 from lora_tui.curation.tool_names import canonical, kind
 from lora_tui.sources.model import Message, ToolCall, own_words, text_of
@@ -139,10 +139,15 @@ def _batch(workspace: Workspace, due: dict[int, str], gone: Sequence[int]) -> No
     reopened = {identity for identity, cluster in clusters.items() if cluster in touched} - set(gone)
     compared = reopened | set(due)
 
-    def read(identity: int) -> Shingles:
-        return _shingles(workspace, identity)
+    read = Remembered(lambda identity: _shingles(workspace, identity))
 
-    fresh = dict(zip(due, signatures(map(read, due)), strict=True))
+    def texts() -> Iterator[Shingles]:
+        for identity in due:
+            found = _shingles(workspace, identity)
+            read.keep(identity, found)
+            yield found
+
+    fresh = dict(zip(due, signatures(texts()), strict=True))
     for identity in reopened - set(due):
         stored = connection.execute(_SIGNATURE, (identity,)).fetchone()
         fresh[identity] = stored[0] if stored else b""
@@ -181,10 +186,14 @@ def _others(workspace: Workspace, without: set[int]) -> Iterator[tuple[int, byte
             yield identity, signature
 
 
-def _shingles(workspace: Workspace, identity: int) -> Shingles:
+def stored_messages_of(workspace: Workspace, identity: int) -> list[Message]:
+    """An example's messages as they are stored, for comparing: nothing of them may be shown."""
     bodies = workspace.connection().execute(_BODIES, (identity,))
-    messages = [_decoder.decode(body) for (body,) in bodies]
-    return shingles(text_of_example([message for message in messages if belongs(message)]))
+    return [message for (body,) in bodies if belongs(message := _decoder.decode(body))]
+
+
+def _shingles(workspace: Workspace, identity: int) -> Shingles:
+    return shingles(text_of_example(stored_messages_of(workspace, identity)))
 
 
 def _written(call: ToolCall) -> str:

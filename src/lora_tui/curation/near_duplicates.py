@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from typing import Any
 
 THRESHOLD = 0.7
 VERSION = "1"  # raise it when the same text would give another signature
@@ -22,7 +23,7 @@ _SHINGLE = 5  # tokens
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _BAND_BYTES = _PERMUTATIONS // _BANDS * 4
 _TRIES = 50  # members of one group that a text is compared with
-_CACHED = 500_000  # shingles
+_KEPT = 6_000_000  # shingles, of 8 bytes
 
 Shingles = frozenset[str]
 
@@ -35,7 +36,7 @@ def shingles(text: str) -> Shingles:
     return frozenset(map(" ".join, zip(*(tokens[start:] for start in range(_SHINGLE)), strict=False)))
 
 
-def jaccard(one: Shingles, other: Shingles) -> float:
+def jaccard(one: Set[Any], other: Set[Any]) -> float:
     """What they share, of what they have together; 0 for two empty ones."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if shared else 0.0
@@ -81,7 +82,7 @@ class Groups:
 
 
 def link(
-    groups: Groups, fresh: Mapping[int, bytes], known: Iterable[tuple[int, bytes]], read: Callable[[int], Shingles]
+    groups: Groups, fresh: Mapping[int, bytes], known: Iterable[tuple[int, bytes]], read: Callable[[int], Set[Any]]
 ) -> None:
     """Join in `groups` every fresh text with what it resembles, among the fresh ones and the known ones.
 
@@ -98,24 +99,24 @@ def link(
             if values in bucket:
                 for other in bucket[values]:
                     near[other].add(identity)
-    remembered = _Remembered(read)
     for identity in sorted(fresh):
         candidates = near.pop(identity, set())
         for bucket, values in zip(buckets, _bands(fresh[identity]), strict=False):
             if len(bucket[values]) > 1:
                 candidates.update(other for other in bucket[values] if other < identity)
         if candidates:
-            _join(groups, identity, candidates, remembered)
+            _join(groups, identity, candidates, read)
 
 
-def _join(groups: Groups, identity: int, candidates: set[int], read: Callable[[int], Shingles]) -> None:
+def _join(groups: Groups, identity: int, candidates: set[int], read: Callable[[int], Set[Any]]) -> None:
     tried: dict[int, int] = defaultdict(int)
+    own = read(identity)
     for other in sorted(candidates):
         group = groups.of(other)
         if group == groups.of(identity) or tried[group] >= _TRIES:
             continue
         tried[group] += 1
-        if jaccard(read(identity), read(other)) >= THRESHOLD:
+        if jaccard(own, read(other)) >= THRESHOLD:
             groups.join(identity, other)
 
 
@@ -123,31 +124,24 @@ def _bands(signature: bytes) -> list[bytes]:
     return [signature[start : start + _BAND_BYTES] for start in range(0, len(signature), _BAND_BYTES)]
 
 
-class _Remembered:
-    """The shingles read last, as many as fit."""
+class Remembered:
+    """Shingles as numbers, those of the latest texts, as many as fit: a tenth of the time of reading a text again."""
 
     def __init__(self, read: Callable[[int], Shingles]) -> None:
         self._read = read
-        self._known: dict[int, Shingles] = {}
+        self._known: dict[int, array[int]] = {}
         self._size = 0
 
-    def __call__(self, identity: int) -> Shingles:
+    def __call__(self, identity: int) -> set[int]:
+        """The shingles' hashes, which mean the same within this process alone."""
         found = self._known.get(identity)
-        if found is None:
-            if self._size > _CACHED:
-                self._known.clear()
-                self._size = 0
-            found = self._known[identity] = self._read(identity)
-            self._size += len(found)
-        return found
+        return set(self.keep(identity, self._read(identity)) if found is None else found)
 
-
-def clusters(texts: Sequence[str]) -> list[list[int]]:
-    """The groups of two or more among these texts, by their places: for texts that are not in the workspace."""
-    found = [shingles(text) for text in texts]
-    groups = Groups()
-    link(groups, dict(enumerate(signatures(found))), (), found.__getitem__)
-    members: dict[int, list[int]] = defaultdict(list)
-    for place in range(len(texts)):
-        members[groups.of(place)].append(place)
-    return [group for group in members.values() if len(group) > 1]
+    def keep(self, identity: int, found: Shingles) -> array[int]:
+        """Remember a text's shingles; the oldest are forgotten for it."""
+        hashes = self._known[identity] = array("q", map(hash, found))
+        self._size += len(hashes)
+        while self._size > _KEPT and len(self._known) > 1:
+            oldest = next(iter(self._known))
+            self._size -= len(self._known.pop(oldest))
+        return hashes

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from lora_tui.curation import clusters, examples, labels
 from lora_tui.curation.filters import Filter
 from lora_tui.curation.near_duplicates import Groups, jaccard, link, shingles, signatures
-from lora_tui.curation.near_duplicates import clusters as clusters_of
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
 
@@ -25,6 +24,17 @@ def changed(original: str, share: float, seed: int = 0) -> str:
     """The text with some of its words replaced."""
     draw = random.Random(seed)
     return " ".join(draw.choice(WORDS) if draw.random() < share else word for word in original.split())
+
+
+def clusters_of(texts: list[str]) -> list[list[int]]:
+    """The groups of two or more, by their places."""
+    found = [shingles(text) for text in texts]
+    groups = Groups()
+    link(groups, dict(enumerate(signatures(found))), (), found.__getitem__)
+    members: dict[int, list[int]] = {}
+    for place in range(len(texts)):
+        members.setdefault(groups.of(place), []).append(place)
+    return [group for group in members.values() if len(group) > 1]
 
 
 def tell(workspace: Workspace, number: int, written: str, *, fingerprint: str = "1", **more: int) -> None:
