@@ -89,21 +89,24 @@ def link(
     `fresh` and `known` are ids with signatures; known texts are not compared with each other. `read` gives a text's
     shingles; called for candidates only.
     """
-    buckets: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(_BANDS)]
+    first: list[dict[bytes, int]] = [{} for _ in range(_BANDS)]  # most are alone with their values: no list for them
+    more: list[dict[bytes, list[int]]] = [{} for _ in range(_BANDS)]
     for identity in sorted(fresh):
-        for bucket, values in zip(buckets, _bands(fresh[identity]), strict=False):
-            bucket[values].append(identity)
+        for band, values in enumerate(_bands(fresh[identity])):
+            other = first[band].setdefault(values, identity)
+            if other != identity:
+                more[band].setdefault(values, [other]).append(identity)
     near: dict[int, set[int]] = defaultdict(set)
     for identity, signature in known:
-        for bucket, values in zip(buckets, _bands(signature), strict=False):
-            if values in bucket:
-                for other in bucket[values]:
+        for band, values in enumerate(_bands(signature)):
+            if values in first[band]:
+                for other in more[band].get(values) or (first[band][values],):
                     near[other].add(identity)
     for identity in sorted(fresh):
         candidates = near.pop(identity, set())
-        for bucket, values in zip(buckets, _bands(fresh[identity]), strict=False):
-            if len(bucket[values]) > 1:
-                candidates.update(other for other in bucket[values] if other < identity)
+        for band, values in enumerate(_bands(fresh[identity])):
+            if values in more[band]:
+                candidates.update(other for other in more[band][values] if other < identity)
         if candidates:
             _join(groups, identity, candidates, read)
 
