@@ -33,8 +33,8 @@ ROUNDS = 20
 # The bare pass: each line through one case-insensitive alternation of literals, nothing else.
 _BARE = re.compile(
     r"(?i)akia|asia|gh[pousr]_|github_pat|glpat|sk-|hf_|tgp_v1|xox[abposr]-|hooks\.slack|k_(?:live|test)_|aiza"
-    r"|private key|eyj|://[^\s/]*:[^\s/]*@|npm_|pypi-|rubygems_|\bsg\.|do[opr]_v1|accountkey|bearer|sentry|machine |\"auth\""
-    r"|secret|token|passw|api.?key|_key|credential"
+    r"|private key|eyj|://[^\s/]*:[^\s/]*@|npm_|pypi-|rubygems_|\bsg\.|do[opr]_v1|accountkey|bearer|sentry|machine "
+    r"|\"auth\"|secret|token|passw|api.?key|_key|credential"
 )
 
 
