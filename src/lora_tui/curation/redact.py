@@ -50,6 +50,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with placeholders."""
+        secrets = -1
+        while secrets != self.secrets:  # a placeholder may uncover what was glued to the secret
+            secrets = self.secrets
+            text = self._once(text)
+        return text
+
+    def _once(self, text: str) -> str:
         hits = scan(text, self._rules)
         if self.repeated:
             hits = self._with_repeated(text, hits)

@@ -171,3 +171,9 @@ def test_every_place_of_a_decoded_text_is_known_in_the_original(pieces: list[str
     for at, letter in enumerate(inner.text):
         original = text[inner.start(at) : inner.end(at + 1)]
         assert original == letter or original[:1] in ("\\", "%") or original.endswith(letter)
+
+
+def test_what_is_glued_to_a_secret_is_found_once_that_is_gone() -> None:
+    safe, _ = redact_text(f"password={PASSWORD}{TOKEN}{{")
+    assert PASSWORD not in safe
+    assert TOKEN not in safe
