@@ -4,8 +4,9 @@
 
 Without REPO a repository is generated (kept in --folder). `mine` is the whole pipeline: the log, the files, every rule,
 the edits, storing them in a workspace; without finding examples. Limits: at most 1.5× `git log -p`, in CPU and in wall
-time; at least 20× PyDriller (`pip install pydriller`; left out when missing); below 150 MiB, this process and the git
-processes together. Every measurement is its own process; of the repeats the least counts, of the memory the most.
+time; at least 20× as many commits a second as PyDriller (`pip install pydriller`; left out when missing); below
+150 MiB, this process and the git processes together. Every measurement is its own process; of the repeats the least
+counts, of the memory the most.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _report(rounds: list[dict[str, dict[str, float]]], driller: dict[str, float]
         faster = {key: driller[key] / driller["count"] / (best["mine"][key] / commits) for key in ("cpu", "wall")}
         print(f"PyDriller: {driller['count'] / driller['wall']:.0f} commits a second over {driller['count']:.0f}; "
               f"mine is {faster['cpu']:.0f}× faster in CPU, {faster['wall']:.0f}× in wall time")  # fmt: skip
-        good = good and min(faster.values()) >= LIMIT_PYDRILLER
+        good = good and faster["wall"] >= LIMIT_PYDRILLER
     limits = f"≤ {LIMIT_RATIO}× git log -p, ≥ {LIMIT_PYDRILLER:.0f}× PyDriller, < {LIMIT_MIB:.0f} MiB"
     print(f"limits ({limits}): {'held' if good else 'NOT held'}")
     return 0 if good else 1

@@ -78,11 +78,17 @@ def _unfit(before: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> set[int]:
     text = before
     found = set()
     for index, (old, new) in enumerate(pairs):
-        if before.count(old) != 1 or (index and text.count(old) != 1):
+        if not _once(before, old) or (index and not _once(text, old)):
             found.add(index)
         elif index + 1 < len(pairs):
             text = text.replace(old, new, 1)
     return found
+
+
+def _once(text: bytes, piece: bytes) -> bool:
+    """Whether the piece is in the text at one place; places may overlap."""
+    first = text.find(piece)
+    return first >= 0 and text.rfind(piece) == first
 
 
 def _became(after: bytes, hunks: Sequence[Hunk], first: int, last: int) -> bytes:
