@@ -6,6 +6,7 @@ Read once per call; classification, outcome, loops and weights all look at this.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -19,14 +20,12 @@ _WRITTEN_CHARACTERS = 8_000  # of one edit: what judges code looks at less
 
 _PATCHED = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.M)
 _ADDED = re.compile(r"^\+(.*)$", re.M)
-_HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1[^\n]*\n(.*?)\n\s*\2\b", re.S)
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(['\"]?)([A-Za-z_]\w*)\1")
 
-# Aider and other chat: a file's name, then a fenced SEARCH/REPLACE block.
-_BLOCK = re.compile(
-    r"^(?P<path>[^\n`]*)\n(?:```[^\n]*\n)?(?:[^\n`]*\n)?"
-    r"<{5,9} SEARCH\s*?\n(?:.*?\n)?={5,9}[ \t]*\n(?P<new>.*?)^>{5,9} REPLACE",
-    re.M | re.S,
-)
+# Aider and other chat: a file's name, then a fenced block of these.
+_SEARCH = re.compile(r"<{5,9} SEARCH\s*$")
+_DIVIDER = re.compile(r"={5,9}\s*$")
+_REPLACE = re.compile(r">{5,9} REPLACE\s*$")
 
 
 class Written(NamedTuple):
@@ -84,7 +83,6 @@ class _Arguments(msgspec.Struct, frozen=True):
 
 _arguments = msgspec.json.Decoder(_Arguments)
 _edits = msgspec.json.Decoder(list[_Edit])
-_NOTHING = _Arguments()
 
 
 def action(call: ToolCall) -> Action:
@@ -128,27 +126,51 @@ def edits_in_text(text: str) -> list[Written]:
     """The SEARCH/REPLACE blocks of an answer, with the file each is for."""
     if " SEARCH" not in text or "REPLACE" not in text:
         return []
-    return [
-        Written(found["path"].strip().strip("*:#` "), found["new"][:_WRITTEN_CHARACTERS])
-        for found in _BLOCK.finditer(text)
-    ]
+    found: list[Written] = []
+    above = ""  # the last line that is no fence: the file's name
+    new: list[str] | None = None
+    inside = False
+    for line in text.split("\n"):
+        if _SEARCH.match(line):
+            inside, new = True, None
+        elif not inside:
+            if line.strip() and not line.startswith("```"):
+                above = line
+        elif new is None:
+            new = [] if _DIVIDER.match(line) else None
+        elif _REPLACE.match(line):
+            found.append(
+                Written(above.strip().strip("*:#` "), "".join(f"{one}\n" for one in new)[:_WRITTEN_CHARACTERS])
+            )
+            inside, new = False, None
+        else:
+            new.append(line)
+    return found
 
 
 def files_written_by(command: str) -> list[Written]:
     """The files a command writes (`cat > f <<EOF`, `sed -i … f`, `tee f`), and what goes into them where it says so."""
     if ">" not in command and "sed" not in command and "tee" not in command:
         return []
-    shell = command
-    for document in _HERE_DOCUMENT.finditer(command):  # what stands in a document is no shell
-        shell = shell[: document.start(3)] + " " * len(document[3]) + shell[document.end(3) :]
     found = []
-    for pattern in _writes():
-        for match in pattern.finditer(shell):
-            line = command.find("\n", match.start())
-            body = _HERE_DOCUMENT.search(command, command.rfind("\n", 0, match.start()) + 1)
-            inside = body is not None and 0 <= line < body.start(3) <= line + 1
-            found.append(Written(match["path"], body[3][:_WRITTEN_CHARACTERS] if body and inside else ""))
+    for line, document in _lines(command):
+        for pattern in _writes():
+            found += [Written(match["path"], document) for match in pattern.finditer(line[:_COMMAND_CHARACTERS])]
     return found
+
+
+def _lines(command: str) -> Iterator[tuple[str, str]]:
+    """The lines of a command, each with the document that follows it; what stands in a document is no shell."""
+    lines = iter(command.split("\n"))
+    for line in lines:
+        begun = _HERE_DOCUMENT.search(line)
+        document: list[str] = []
+        if begun is not None:
+            for inside in lines:
+                if inside.strip() == begun[2]:
+                    break
+                document.append(inside)
+        yield line, "\n".join(document)[:_WRITTEN_CHARACTERS]
 
 
 @cache

@@ -15,7 +15,7 @@ from lora_tui.curation.actions import actions
 from lora_tui.curation.line_numbers import without_line_numbers
 from lora_tui.sources.model import Message, Part, TextPart
 
-_REMINDER = re.compile(r"\n*<system-reminder>.*?</system-reminder>\n*", re.S)
+_REMINDER, _REMINDER_END = "<system-reminder>", "</system-reminder>"
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _DATA_URL = re.compile(r"\bdata:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=_-]{64,})")
 _BASE64 = re.compile(
@@ -84,8 +84,8 @@ def _content(message: Message, cap: int, read: bool) -> str | list[Part] | None:
 
 
 def _text(text: str, own_words: bool, cap: int, read: bool) -> str:
-    if "<system-reminder>" in text:
-        text = _REMINDER.sub("\n", text).strip("\n")
+    if _REMINDER in text:
+        text = _without_reminders(text)
     if ";base64," in text:
         text = _DATA_URL.sub(lambda found: f"[data URL of {len(found[0]):,} characters left out]", text)
     if own_words:
@@ -95,6 +95,19 @@ def _text(text: str, own_words: bool, cap: int, read: bool) -> str:
     if len(text) >= 240:
         text = _BASE64.sub(lambda found: f"[{len(found[0]):,} characters of base64 left out]", text)
     return capped(without_line_numbers(text) if read else text, cap)
+
+
+def _without_reminders(text: str) -> str:
+    """The text without what a program reminded the model of; one that is never closed is the text's own."""
+    kept: list[str] = []
+    position = 0
+    while (start := text.find(_REMINDER, position)) >= 0 and (end := text.find(_REMINDER_END, start)) >= 0:
+        kept.append(text[position:start])
+        position = end + len(_REMINDER_END)
+    if not kept:
+        return text
+    kept.append(text[position:])
+    return "\n".join(stripped for piece in kept if (stripped := piece.strip("\n")))
 
 
 def _marker(left_out: int) -> str:

@@ -6,6 +6,8 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lora_tui.curation.actions import Action, action, edits_in_text, files_written_by
 from lora_tui.curation.tool_names import table
@@ -91,3 +93,22 @@ def test_search_replace_blocks_in_an_answer_are_edits() -> None:
 
 def test_arguments_that_cannot_be_read_leave_the_kind() -> None:
     assert of("edit", '{"filePath": "a') == Action("edit", "edit", False)
+
+
+def test_several_blocks_below_one_name_are_edits_of_that_file() -> None:
+    block = "<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"
+    assert [piece.path for piece in edits_in_text(f"**lib/a.rb**\n```ruby\n{block}{block}```\n")] == ["lib/a.rb"] * 2
+
+
+def test_a_block_that_is_never_closed_is_no_edit() -> None:
+    assert edits_in_text("a.rb\n<<<<<<< SEARCH\na\n=======\nb\n REPLACE") == []
+
+
+def test_shifts_and_here_strings_are_no_documents() -> None:
+    assert files_written_by("x=$((1 << 2))\ncat <<< word\necho x > a.rb") == [("a.rb", "")]
+
+
+@given(st.text(st.sampled_from("<>=|&;EOF 'a.rb\nsedi-\"tcx"), max_size=300))
+def test_no_command_and_no_answer_is_too_strange_to_read(text: str) -> None:
+    for written in (*files_written_by(text), *edits_in_text(text)):
+        assert isinstance(written.path, str)

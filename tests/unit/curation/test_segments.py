@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lora_tui.curation import examples, labels, reading
-from lora_tui.sources.model import Message
+from lora_tui.curation.segment import segments
+from lora_tui.sources.model import About, Function, Message, ToolCall
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
 
@@ -274,3 +277,32 @@ def test_an_answer_that_turns_out_aborted_is_no_candidate_any_more(workspace: Wo
     store_session(workspace, "ses_1", aborted, fingerprint="2")
     examples.refresh(workspace)
     assert examples.counts(workspace).dropped == {"interrupted": 1}
+
+
+WORDS = st.sampled_from(
+    ["", "yes", "Fix the parser please", "[Request interrupted by user]", "```rb\nx\n```", "#!/bin/sh"]
+)
+CALLS = st.lists(st.tuples(st.sampled_from(["bash", "Edit", "x"]), st.sampled_from(["", "{}", '{"command": ["a"]}'])))
+
+
+@st.composite
+def anything_said(draw: st.DrawFn) -> Message:
+    """A message as no agent would write it."""
+    role = draw(st.sampled_from(["user", "assistant", "tool", "system"]))
+    made = [ToolCall(id="c", function=Function(name, text)) for name, text in draw(CALLS)]
+    about = About(
+        reverted=draw(st.booleans()),
+        interrupted=draw(st.booleans()),
+        origin=draw(st.sampled_from(["", "", "compaction", "error"])),
+        exit=draw(st.none() | st.integers(0, 130)),
+    )
+    return Message(role=role, content=draw(WORDS), tool_calls=made, tool_call_id="c", about=about)
+
+
+@given(st.lists(anything_said(), max_size=12))
+def test_however_strange_a_conversation_its_examples_lie_in_it_in_order(messages: list[Message]) -> None:
+    position = -1
+    for segment in segments(messages):
+        assert position < segment.first_seq <= segment.last_seq < len(messages)
+        assert segment.request
+        position = segment.last_seq
