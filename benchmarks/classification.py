@@ -20,9 +20,9 @@ from pathlib import Path
 from labelled_sessions import LANGUAGES, SHAPES, Labelled, sessions
 from public_code import DEVELOPMENT, MEASURED, files
 
-from lora_tui.curation.classify import Verdict
 from lora_tui.curation.segment import segments
 from lora_tui.curation.snippets import look
+from lora_tui.curation.verdict import Verdict
 
 PRECISION, COVERAGE = 0.97, 0.60
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lora_tui.curation.classify import Evidence, Verdict
+from lora_tui.curation.verdict import Evidence, Verdict
 from lora_tui.sources.model import Message
 from lora_tui.workspace.layout import Workspace
 

@@ -11,57 +11,21 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-import msgspec
-
+from lora_tui.curation import code_blocks
 from lora_tui.curation.actions import Action, actions, edits_in_text
 from lora_tui.curation.language_rules import EITHER, has_ending, language_of_path, language_of_script, rules
 from lora_tui.curation.line_numbers import without_line_numbers
 from lora_tui.curation.snippets import look
+from lora_tui.curation.verdict import Evidence, Verdict, in_words
 from lora_tui.sources.model import Message, own_words, text_of
 
 VERSION = 1  # raise it when the same messages would give another verdict; the tables have their own
 
 _OUTPUT_CHARACTERS = 200_000  # of one output
 _WRITTEN_CHARACTERS = 1_200  # of all code of a segment, to judge its looks
-_UNTAGGED_LINES = 20  # a block without a language is code when it is this long
 _PATH = re.compile(r"(?<![\w*])([\w./~@+-]*[\w-]+\.[a-z]{1,8})(?!\w)")
 _GLOB = re.compile(r"\*\.(\w{1,8})\b(?!\.)")  # grep --include="*.go", rg -g '*.rb', find -name '*.ts'
-_BLOCK = re.compile(r"^[ ]{0,3}(```+)([\w+#-]*)[^\n`]*\n(.*?)(?:^[ ]{0,3}\1`*[ \t]*$|\Z)", re.M | re.S)
-_SHELL_TAGS = ("bash", "sh", "zsh", "shell")
-_SCRIPT_LINES = 8  # a shell block this long is a script, a shorter one shows commands
-_DOCUMENTS = {
-    "README",
-    "LICENSE",
-    "LICENCE",
-    "COPYING",
-    "CHANGELOG",
-    "NEWS",
-    "AUTHORS",
-    "TODO",
-    "MAKEFILE",
-    "DOCKERFILE",
-}
 _DIFFED = re.compile(r"^\+\+\+ (?:b/)?(\S+)", re.M)
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """One kind of evidence for one language: `detail` is what a person reads, `weight` the points it brought."""
-
-    language: str
-    kind: str  # edited, command, output, fence, looks, named, read
-    detail: str
-    weight: float
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """The machine's label: a language, 'none' (too little evidence) or 'mixed' (no language leads clearly)."""
-
-    language: str
-    confidence: float  # share of the leading language's points, 0 when there is too little evidence
-    sure: bool  # leading clearly, by two kinds of evidence or more
-    shares: dict[str, float]
-    evidence: list[Evidence]  # heaviest first
-    opinion: str = ""  # the language that the written code looks like; '' when that cannot be told
 
 
 class Classifier:
@@ -106,7 +70,9 @@ class Classifier:
                 worth = weight.points * min(count, weight.most)
                 if worth:
                     points[language] += worth
-                    evidence.append(Evidence(language, kind, self._in_words(kind, language, count), float(worth)))
+                    evidence.append(
+                        Evidence(language, kind, in_words(kind, count, self._details[kind, language]), float(worth))
+                    )
         evidence.sort(key=lambda item: (-item.weight, item.language, item.kind))
         total = sum(points.values())
         shares = {language: worth / total for language, worth in points.most_common()} if total else {}
@@ -125,11 +91,11 @@ class Classifier:
 
     def _request(self, words: str) -> None:
         if "```" in words:
-            for _, tag, _ in _BLOCK.findall(words):
+            for tag, _ in code_blocks.of(words):
                 shown = self._rules.by_fence.get(tag.lower())
                 if shown:
                     self._count("fence", shown, f"```{tag}")
-            words = _BLOCK.sub("", words)  # what code says in passing names no language
+            words = code_blocks.left_out(words)  # what code says in passing names no language
         for language, pattern in self._rules.named:
             found = pattern.search(words)
             if found:
@@ -144,7 +110,7 @@ class Classifier:
                 self._edited(path, "")
         if "```" not in text:
             return
-        for _, tag, code in _BLOCK.findall(text):
+        for tag, code in code_blocks.of(text):
             language = self._rules.by_fence.get(tag.lower())
             if tag.lower() == "diff":
                 for path in _DIFFED.findall(code):
@@ -152,7 +118,7 @@ class Classifier:
             elif language:
                 self._count("fence", language, f"```{tag}")
                 self._sample(code)
-            elif not blocks and _is_script(tag, code):
+            elif not blocks and code_blocks.is_script(tag, code):
                 self._sample(code)
 
     def _call(self, call_id: str, done: Action) -> None:
@@ -185,7 +151,7 @@ class Classifier:
         if language:
             self._scripts[name] = language
             self._count("edited", language, name)
-        elif name.upper() not in _DOCUMENTS:
+        elif name.upper() not in self._rules.table.documents:
             self._unclear += 1
 
     def _script(self, path: str, text: str) -> None:
@@ -260,36 +226,6 @@ class Classifier:
             self._details["looks", winner] = Counter({winner: 1})
             return winner
         return opinion
-
-    def _in_words(self, kind: str, language: str, count: int) -> str:
-        found = self._details[kind, language].most_common(2)
-        if kind in ("edited", "read"):
-            shown = ", ".join(detail for detail, _ in found)
-        else:
-            shown = ", ".join(f"{detail} ×{times}" if times > 1 else detail for detail, times in found)
-        match kind:
-            case "edited":
-                return f"{count} edit{'s' if count > 1 else ''} of {shown}"
-            case "read":
-                return f"{count} path{'s' if count > 1 else ''} seen: {shown}"
-            case "command":
-                return f"{count} command{'s' if count > 1 else ''}: {shown}"
-            case "output":
-                return f"{count} output{'s' if count > 1 else ''}: {shown}"
-            case "fence":
-                return f"{count} code block{'s' if count > 1 else ''}: {shown}"
-            case "looks":
-                return f"the written code looks like {shown}"
-            case _:
-                return f"the request says {shown}"
-
-
-def _is_script(tag: str, code: str) -> bool:
-    """Whether a block without a language's tag is code to learn from rather than commands or output."""
-    lines = code.count("\n")
-    if tag.lower() in _SHELL_TAGS:
-        return lines >= _SCRIPT_LINES or code.startswith("#!")
-    return not tag and lines >= _UNTAGGED_LINES
 
 
 def _short(text: str) -> str:

@@ -58,6 +58,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     weights: dict[str, Weight]
     thresholds: Thresholds
+    documents: tuple[str, ...]
     language: dict[str, Language]
     either: Language
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lora_tui.curation.classify import Verdict
 from lora_tui.curation.examples import COLUMNS, ExampleRow, as_row
 from lora_tui.curation.outcome import Signal
 from lora_tui.curation.redact import redacted
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stored_messages
 from lora_tui.curation.segment import belongs
+from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace

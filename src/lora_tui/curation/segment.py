@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from lora_tui.curation.actions import Action, actions
-from lora_tui.curation.classify import Classifier, Verdict
+from lora_tui.curation.classify import Classifier
 from lora_tui.curation.outcome import Course, Outcome, Signal, continues, refuses
 from lora_tui.curation.redact import Redactor, redact_text
+from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message, ToolCall, as_sent, own_words, text_of
 
 VERSION = 3  # raise it when the same messages would give other segments

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from lora_tui.curation.classify import Classifier, Verdict
+from lora_tui.curation.classify import Classifier
 from lora_tui.curation.language_rules import rules
+from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message
 from stories import calls, says, user
 
