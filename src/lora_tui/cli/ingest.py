@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lora_tui.cli.output import Cli, json_option, pass_cli, table
+from lora_tui.cli.output import Advance, Cli, json_option, pass_cli, table
 from lora_tui.sources.registry import SOURCES, Quarantined
 from lora_tui.workspace.errors import BadInput, SourceError
 
@@ -85,7 +85,7 @@ def _command(name: str) -> click.Command:
         from lora_tui.sources.ingest import ingest
 
         with cli.progress("reading sessions") as advance:
-            report = ingest(cli.workspace, name, paths, advance)
+            report = ingest(cli.workspace, name, paths, _safely(advance))
         examples = _refreshed(cli)
         cli.emit(
             {**_as_data(report), "examples": _plain(examples)},
@@ -132,7 +132,7 @@ def _read(cli: Cli, wanted: Sequence[tuple[str, tuple[Path, ...]]]) -> None:
     for name, paths in wanted:
         try:
             with cli.progress(f"reading {name}") as advance:
-                reports.append(ingest(cli.workspace, name, paths, advance))
+                reports.append(ingest(cli.workspace, name, paths, _safely(advance)))
         except SourceError as error:
             failures.append(Failure(error.where or name, error.what, error.fix))
     examples = _refreshed(cli)
@@ -147,6 +147,13 @@ def _read(cli: Cli, wanted: Sequence[tuple[str, tuple[Path, ...]]]) -> None:
     )
     if failures or any(report.failures for report in reports):
         raise click.exceptions.Exit(BadInput.exit_code)
+
+
+def _safely(advance: Advance) -> Callable[[int, int, str], None]:
+    """Progress with titles in which no secret stands."""
+    from lora_tui.curation.redact import redact_text
+
+    return lambda done, total, title: advance(done, total, redact_text(title)[0])
 
 
 def _refreshed(cli: Cli) -> Refreshed:
