@@ -38,7 +38,8 @@ def example(workspace: Workspace, identity: int, before: Sequence[Message] = ())
     """
     connection = workspace.connection()
     record = connection.execute(
-        f"SELECT {COLUMNS}, example.key, example.verdict, example.signals, session_id, first_seq, last_seq, label.value "
+        f"SELECT {COLUMNS}, example.key, example.verdict, example.signals, session_id, first_seq, last_seq, "
+        "label.value "
         "FROM example JOIN session ON session.id = example.session_id LEFT JOIN label ON label.id = example.edit "
         "WHERE example.id = ?",
         (identity,),
