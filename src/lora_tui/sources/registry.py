@@ -44,6 +44,11 @@ SOURCES = {
         "Aider: the chat histories in your repositories (up to four levels below your home).",
         "a history file (.aider.chat.history.md), or a folder in which to look for them",
     ),
+    "opencode-export": Registered(
+        "lora_tui.sources.opencode_export:OpencodeExport",
+        "opencode's exports: what `opencode export` prints, one session a file.",
+        "an exported file, or a folder of them",
+    ),
     "chat": Registered(
         "lora_tui.sources.chat.source:Chat",
         "Chat files: ShareGPT, messages, ChatML, Alpaca, prompt/completion, interaction logs; JSON, JSONL, Parquet.",
