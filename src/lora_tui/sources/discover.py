@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.sources.registry import SOURCES, Preview, Previewing, Store, source
+from lora_tui.sources.unread import Unread
 from lora_tui.workspace.errors import BadInput, SourceError
 
 
@@ -62,13 +63,16 @@ def discover() -> Discovery:
         except OSError as error:
             missing.append(Missing(name, f"cannot be looked for: {error}"))
         else:
-            found += [_place(name, store) for store in stores]
+            found += [_place(name, store) for store in stores if not isinstance(store, Unread)]
+            missing += [
+                Missing(name, f"{store.error.what} ({store.where})") for store in stores if isinstance(store, Unread)
+            ]
     return Discovery(found, missing)
 
 
 def source_of(path: Path) -> str:
     """The name of the source that can read what lies at `path`. Raises BadInput when none can."""
-    if path.exists():
+    if path.is_file() or path.is_dir():
         for name in SOURCES:
             try:
                 stores = source(name).stores([path])

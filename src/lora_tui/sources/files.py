@@ -37,20 +37,28 @@ def fingerprint(reader: int, *states: State) -> str:
     return f"1:{hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()}"
 
 
-def below(folder: Path, endings: tuple[str, ...], leave_out: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Files below a folder whose names end so, in a fixed order; folders named in `leave_out` are not entered."""
-    for place, folders, names in os.walk(folder):
+def below(
+    folder: Path,
+    endings: tuple[str, ...],
+    leave_out: frozenset[str] = frozenset(),
+    denied: list[OSError] | None = None,
+) -> Iterator[Path]:
+    """Files below a folder whose names end so, in a fixed order; folders named in `leave_out` are not entered.
+
+    What is no file goes unseen (reading a named pipe would wait for ever). `denied` receives what cannot be entered.
+    """
+    for place, folders, names in os.walk(folder, onerror=denied.append if denied is not None else None):
         folders[:] = sorted(name for name in folders if name not in leave_out)
         for name in sorted(names):
-            if name.endswith(endings):
-                yield Path(place, name)
+            if name.endswith(endings) and os.path.isfile(path := os.path.join(place, name)):
+                yield Path(path)
 
 
 def once(paths: Iterable[Path]) -> list[Path]:
     """Without repetitions, also under another name of the same file."""
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        found.setdefault(path.resolve(), path)
+        found.setdefault(os.path.realpath(path), path)  # Path.resolve raises RuntimeError where links go in circles
     return list(found.values())
 
 

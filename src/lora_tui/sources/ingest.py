@@ -14,6 +14,7 @@ import msgspec
 from lora_tui.sources.model import Session
 from lora_tui.sources.registry import ChangedMeanwhile, Describing, Opened, Quarantined, Store, source
 from lora_tui.sources.spool import CannotKeep, Spool
+from lora_tui.sources.unread import closed_folder
 from lora_tui.workspace.errors import LoraTuiError, SourceError
 from lora_tui.workspace.layout import Workspace
 
@@ -94,7 +95,7 @@ def ingest(
     read: list[_Read] = []
     failures: list[Failure] = []
     first: SourceError | None = None
-    for store in source(name).stores(paths):
+    for store in _stores(name, paths):
         try:
             read.append(_one_store(workspace, store, taken, progress or (lambda *_: None)))
         except SourceError as error:
@@ -103,6 +104,13 @@ def ingest(
     if first is not None and not read:
         raise first
     return IngestReport(source=name, stores=[_report(store, taken) for store in read], failures=failures)
+
+
+def _stores(name: str, paths: Sequence[Path]) -> list[Store]:
+    try:
+        return source(name).stores(paths)
+    except OSError as error:
+        raise closed_folder(error) from error
 
 
 class _Taken(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from lora_tui.sources.aider import conversation, places
 from lora_tui.sources.iso_time import milliseconds
 from lora_tui.sources.model import Message, Session
 from lora_tui.sources.registry import ChangedMeanwhile, Opened, Preview, Quarantine, Quarantined, Store
+from lora_tui.sources.unread import Unread
 from lora_tui.workspace.errors import SourceError
 
 READER = 1  # raised when the same text would be read differently
@@ -43,7 +44,7 @@ class Aider:
                     where=str(Path.home()),
                     fix="Give the path of a repository: lora-tui ingest aider PATH.",
                 )
-            return [*map(History, files.once(found)), *([Unsearched(Path.home())] if cut else [])]
+            return [*map(History, files.once(found)), *([_unsearched(Path.home())] if cut else [])]
         return [store for path in files.once(paths) for store in _at(path.absolute())]
 
 
@@ -63,7 +64,7 @@ def _at(path: Path) -> list[Store]:
         cut = _gather(path, _DEEP, _LONG, found)
         if not found and not cut:
             raise SourceError("there is no history of Aider in this folder", where=str(path), fix=_FIX)
-        return [*map(History, found), *([Unsearched(path)] if cut else [])]
+        return [*map(History, found), *([_unsearched(path)] if cut else [])]
     if not path.is_file():
         raise SourceError("there is no such file", where=str(path), fix=_FIX)
     try:
@@ -78,23 +79,15 @@ def _at(path: Path) -> list[Store]:
     return [History(path)]
 
 
-class Unsearched:
-    """What is left of a folder when the time for searching it is over: a failure beside what was found."""
-
-    def __init__(self, folder: Path) -> None:
-        self.where = str(folder)
-
-    def preview(self) -> Preview:
-        """Nobody knows."""
-        return Preview(None, 0)
-
-    def reading(self) -> AbstractContextManager[Opened]:
-        """Raises SourceError."""
-        raise SourceError(
+def _unsearched(folder: Path) -> Unread:
+    """What is left of a folder when the time for searching it is over."""
+    return Unread(
+        SourceError(
             "the search for Aider's histories took too long and was stopped",
-            where=self.where,
+            where=str(folder),
             fix="Give the repositories: lora-tui ingest aider PATH…",
         )
+    )
 
 
 class History:

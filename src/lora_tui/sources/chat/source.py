@@ -38,15 +38,14 @@ class Chat:
         """One store per file; a folder is a saved `datasets` folder, or stands for the chat files in it."""
         if not paths:
             raise SourceError("chat files have no place of their own", fix=_USAGE)
-        found: dict[Path, Store] = {}
+        found: list[Path] = []
         for path in map(Path.absolute, paths):
-            for file in [path] if table.is_table(path) or not path.is_dir() else _in_folder(path):
-                found.setdefault(file.resolve(), ChatFile(file))
-        return list(found.values())
+            found += [path] if table.is_table(path) or not path.is_dir() else _in_folder(path)
+        return [ChatFile(path) for path in files.once(found)]
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    found = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
+    found = sorted({file for pattern in _FILES for file in folder.glob(pattern) if file.is_file()})
     if not found:
         raise SourceError(
             "there are no chat files in this folder",
@@ -69,6 +68,8 @@ class ChatFile:
         path = self._path
         if not path.exists():
             raise SourceError("there is no such file", where=str(path), fix=_USAGE)
+        if not path.is_file() and not table.is_table(path):
+            raise SourceError("this is no file", where=str(path), fix="Save what it gives in a file, and give that.")
         before = files.state(path)
         opened = _OpenedFile(path, table.rows if table.is_table(path) else rows)
         try:

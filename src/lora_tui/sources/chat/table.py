@@ -24,6 +24,8 @@ def is_table(path: Path) -> bool:
     if path.is_dir():
         return any((path / mark).is_file() for mark in _MARKS)
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(4) == b"PAR1"
     except OSError:

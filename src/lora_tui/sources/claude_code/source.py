@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from lora_tui.sources.claude_code.file import SessionFile
 from lora_tui.sources.model import Message, Session
 from lora_tui.sources.registry import Opened, Preview, Quarantine, Quarantined, Store
 from lora_tui.sources.text_lines import lines
+from lora_tui.sources.unread import closed
 from lora_tui.workspace.errors import SourceError
 
 READER = 1  # raised when the same file would be read differently
@@ -38,27 +38,33 @@ class ClaudeCode:
         """One store per folder or file. Raises SourceError for a path without sessions."""
         if not paths:
             folder = Path(self._environment.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "projects"
-            if not any(_sessions_below(folder)):
+            denied: list[OSError] = []
+            found = any([*_sessions_below(folder, denied)])
+            if not found and not closed(denied):
                 raise SourceError(
                     "Claude Code has no sessions on this machine",
                     where=str(folder),
                     fix="Give the path of a projects folder: lora-tui ingest claude-code PATH.",
                 )
-            return [Projects(folder)]
-        return [_store(path.absolute()) for path in files.once(paths)]
+            return [*([Projects(folder)] if found else []), *closed(denied)]
+        return [store for path in files.once(paths) for store in _stores(path.absolute())]
 
 
-def _store(path: Path) -> Store:
+def _stores(path: Path) -> list[Store]:
     if path.is_dir():
         folder = path / "projects" if (path / "projects").is_dir() else path
-        if not any(map(_is_session, islice(_sessions_below(folder), _PEEK))):
+        denied: list[OSError] = []
+        inside = list(_sessions_below(folder, denied))
+        if any(map(_is_session, inside[:_PEEK])):
+            return [Projects(folder), *closed(denied)]
+        if not closed(denied):
             raise SourceError("there are no Claude Code sessions in this folder", where=str(path), fix=_FIX)
-        return Projects(folder)
+        return [*closed(denied)]
     if not path.is_file():
         raise SourceError("there is no such file", where=str(path), fix=_FIX)
     if not _is_session(path):
         raise SourceError("this is no session file of Claude Code", where=str(path), fix=_FIX)
-    return Projects(path)
+    return [Projects(path)]
 
 
 class Projects:
@@ -127,9 +133,9 @@ class _OpenedProjects:
         )
 
 
-def _sessions_below(folder: Path) -> Iterator[Path]:
+def _sessions_below(folder: Path, denied: list[OSError] | None = None) -> Iterator[Path]:
     """Session files; of what lies in a session's own folder only the subagents' files."""
-    for path in files.below(folder, (".jsonl",), frozenset({"tool-results", "tasks"})):
+    for path in files.below(folder, (".jsonl",), frozenset({"tool-results", "tasks"}), denied):
         inside = any(_SESSION.fullmatch(part) for part in (folder.name, *path.relative_to(folder).parts[:-1]))
         if path.name.startswith("agent-") or not inside:
             yield path

@@ -15,6 +15,7 @@ from lora_tui.sources.codex import file, rows
 from lora_tui.sources.model import Message, Session
 from lora_tui.sources.registry import Opened, Preview, Quarantine, Quarantined, Store
 from lora_tui.sources.text_lines import lines
+from lora_tui.sources.unread import closed
 from lora_tui.workspace.errors import SourceError
 
 READER = 1  # raised when the same file would be read differently
@@ -40,28 +41,29 @@ class Codex:
         if not paths:
             home = Path(self._environment.get("CODEX_HOME") or Path.home() / ".codex")
             found = Rollouts(home, [home / name for name in _FOLDERS])
-            if not found.files():
+            stores = found.with_closed_folders()
+            if not stores:
                 raise SourceError(
                     "Codex has no sessions on this machine",
                     where=str(home),
                     fix="Give the path of Codex's folder: lora-tui ingest codex PATH.",
                 )
-            return [found]
-        return [_store(path.absolute()) for path in files.once(paths)]
+            return stores
+        return [store for path in files.once(paths) for store in _stores(path.absolute())]
 
 
-def _store(path: Path) -> Store:
+def _stores(path: Path) -> list[Store]:
     if path.is_dir():
         inner = [path / name for name in _FOLDERS if (path / name).is_dir()]
-        found = Rollouts(path, inner or [path])
-        if not found.files():
+        stores = Rollouts(path, inner or [path]).with_closed_folders()
+        if not stores:
             raise SourceError("there are no Codex sessions in this folder", where=str(path), fix=_FIX)
-        return found
+        return stores
     if not path.is_file():
         raise SourceError("there is no such file", where=str(path), fix=_FIX)
     if not _is_rollout(path):
         raise SourceError("this is no rollout file of Codex", where=str(path), fix=_FIX)
-    return Rollouts(path, [path])
+    return [Rollouts(path, [path])]
 
 
 class Rollouts:
@@ -71,10 +73,16 @@ class Rollouts:
         self.where = str(shown)
         self._places = places
 
-    def files(self) -> dict[str, Path]:
+    def with_closed_folders(self) -> list[Store]:
+        """These, if there are any, and what else of the folders cannot be entered."""
+        denied: list[OSError] = []
+        found = self.files(denied)
+        return [*([self] if found else []), *closed(denied)]
+
+    def files(self, denied: list[OSError] | None = None) -> dict[str, Path]:
         """By the session's id. Of a session's files the plain one counts, then the one that is not archived."""
         found: dict[str, Path] = {}
-        for path in self._all():
+        for path in self._all(denied):
             before = found.get(_native_id(path))
             if before is None or (before.suffix == ".zst" and path.suffix != ".zst"):
                 found[_native_id(path)] = path
@@ -89,12 +97,13 @@ class Rollouts:
         """Nothing to hold open: files are appended to, and each is read as far as it goes when its turn comes."""
         yield _OpenedRollouts(self.files())
 
-    def _all(self) -> Iterable[Path]:
+    def _all(self, denied: list[OSError] | None) -> Iterable[Path]:
         for place in self._places:
-            if place.is_file():
+            if os.path.isfile(place):  # Path.is_file raises where a folder above is closed
                 yield place
             else:
-                yield from (path for path in files.below(place, _ENDINGS) if path.name.startswith("rollout-"))
+                inside = files.below(place, _ENDINGS, denied=denied)
+                yield from (path for path in inside if path.name.startswith("rollout-"))
 
 
 class _OpenedRollouts:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lora_tui.sources import files
 from lora_tui.workspace.errors import SourceError
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -49,18 +50,10 @@ def places(paths: Sequence[Path], environment: Mapping[str, str] = os.environ) -
                 where=str(folder),
                 fix="Give the path of a database or data folder: lora-tui ingest opencode PATH.",
             )
-    return _once(databases), _once(storages)
+    return files.once(databases), files.once(storages)
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     databases = [path for path in sorted(folder.glob("opencode*.db")) if not path.name.endswith(_SIDE_FILES)]
     storages = [path for path in (folder, folder / "storage") if (path / "session").is_dir()]
     return databases, storages
-
-
-def _once(paths: list[Path]) -> list[Path]:
-    """Without repetitions, also under another name of the same file."""
-    found: dict[Path, Path] = {}
-    for path in paths:
-        found.setdefault(path.resolve(), path)
-    return list(found.values())

@@ -110,6 +110,8 @@ def _copied(path: Path, log: Path) -> Iterator[Path]:
 def _refuse_unlikely(path: Path) -> None:
     """Errors that SQLite would tell less clearly, or not at all."""
     try:
+        if path.exists() and not path.is_file():
+            raise SourceError("this is no file", where=str(path), fix=_OTHER)
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
