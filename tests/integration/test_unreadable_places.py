@@ -116,7 +116,7 @@ def pipes(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("place", ["", "a.jsonl", "rollout-b.jsonl", "d.jsonl", "opencode.db"])
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "opencode-export"])
+@pytest.mark.parametrize("name", list(SOURCES))
 def test_pipes_and_circular_links_are_refused_at_once(name: str, place: str, pipes: Path, workspace: Workspace) -> None:
     with pytest.raises(SourceError):
         ingest.ingest(workspace, name, [pipes / place])

@@ -67,7 +67,7 @@ class Files:
 
     def replace(self, path: str, old: str, new: str, *, everywhere: bool = False) -> None:
         """A text was replaced, which stood there once (or: wherever it stood). Raises NotReplayable."""
-        name, file = self._name(path), self._file(path)
+        name, file = self.name(path), self._file(path)
         file.begin()
         found = sum(after.count(old) for _, after in file.parts)
         if everywhere and not file.whole:
@@ -87,7 +87,7 @@ class Files:
         file = self._file(path)
         file.begin()
         if not file.whole:
-            raise NotReplayable("adds lines to a file that was not read whole", self._name(path))
+            raise NotReplayable("adds lines to a file that was not read whole", self.name(path))
         file.parts = file.parts or [["", ""]]
         file.parts[-1][1] = ended(file.parts[-1][1]) + text
 
@@ -98,7 +98,7 @@ class Files:
             file.whole = file.created = True
         file.begin()
         if not file.whole:
-            raise NotReplayable("a file was overwritten without having been read whole", self._name(path))
+            raise NotReplayable("a file was overwritten without having been read whole", self.name(path))
         file.parts = [[file.parts[0][0] if file.parts else "", content]]
 
     def settle(self) -> None:
@@ -119,12 +119,12 @@ class Files:
         return found
 
     def _file(self, path: str) -> _File:
-        name = self._name(path)
+        name = self.name(path)
         file = self._files.pop(name, None) or _File()
         self._files[name] = file  # the one touched last stands last
         return file
 
-    def _name(self, path: str) -> str:
+    def name(self, path: str) -> str:
         """The path as a person of the project would write it."""
         plain = path.replace("\\", "/")
         if self._directory and plain.startswith(self._directory + "/"):

@@ -167,6 +167,32 @@ def test_a_question_about_code_is_answered_in_words() -> None:
     assert answer.content == "It adds."
 
 
+@pytest.mark.parametrize(
+    "looked",
+    [
+        calls("bash", {"command": "ls"}, "calc.py", call_id="b"),
+        failing(calls("bash", {"command": "false"}, "", call_id="b")),
+        calls("task", {"description": "Look", "prompt": "Look", "subagent_type": "general"}, "It adds."),
+        calls("grep", {"pattern": "two"}, "calc.py:5"),
+        calls("user_server_lookup", {"name": "two"}, "{}"),
+        read(f"{HOME}/long.py", "x = 1\n" * 5_000, "long"),
+    ],
+)
+def test_an_answer_that_rests_on_what_the_row_does_not_show_is_no_row(looked: list[Message]) -> None:
+    with pytest.raises(NotReplayable, match=r"its answer (rests on what a tool said|is about a file)"):
+        row([user("What is there?"), *read(f"{HOME}/calc.py", CALC), *looked, says("There is calc.py.")])
+
+
+def test_searches_before_a_file_was_read_and_a_todo_list_do_no_harm() -> None:
+    found = calls("grep", {"pattern": "two"}, "calc.py:5", call_id="g")
+    todo = calls("todowrite", {"todos": []}, "[]", call_id="t")
+    asked, answer = row(
+        [user("What is two?"), *found, *read(f"{HOME}/calc.py", CALC), *todo, says("A function that gives 2.")]
+    )
+    assert CALC in asked.content
+    assert answer.content == "A function that gives 2."
+
+
 def test_a_chat_stays_as_it_is() -> None:
     talk = [user("How?"), says("So."), user("And then what?"), says("```rust\nfn x() {}\n```")]
     assert [message.content for message in row(talk)] == ["How?", "So.", "And then what?", "```rust\nfn x() {}\n```"]
@@ -185,7 +211,9 @@ DELETE = "*** Begin Patch\n*** Delete File: a.py\n*** End Patch"
         (calls("NotebookEdit", {"notebook_path": "n", "new_source": "x"}, "ok"), "no counterpart: NotebookEdit"),
         (calls("apply_patch", {"input": DELETE}, "ok"), "deletes a file"),
         (calls("bash", {"command": "cat > calc.py <<'EOF'\nx = 1\nEOF"}, ""), "a command wrote a file: calc.py"),
-        (failing(edit(PATH, "a - b", "a + b")), "ends without an answer in words"),
+        (failing(edit(PATH, "a - b", "a + b")), "its edits failed"),
+        ([*failing(edit(PATH, "a - b", "a + b")), says("Done: the sign is right.")], "its edits failed"),
+        (calls("bash", {"command": "pytest"}, "2 passed"), "ends without an answer in words"),
     ],
 )
 def test_an_edit_that_cannot_be_told_is_refused_in_words(messages: list[Message], reason: str) -> None:
