@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import IO
 
+from lora_tui.sources.git.pipes import widen
 from lora_tui.sources.git.repository import Repository, environment, no_git
 from lora_tui.workspace.errors import SourceError
 
@@ -55,6 +56,7 @@ class Blobs:
             )
         except FileNotFoundError as error:
             raise no_git(self._where) from error
+        widen(self._output())
 
     def close(self) -> None:
         """End the process."""

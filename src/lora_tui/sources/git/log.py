@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
+from lora_tui.sources.git.pipes import widen
 from lora_tui.sources.git.repository import Repository, environment, explained, no_git
 from lora_tui.workspace.errors import SourceError
 
@@ -87,6 +88,7 @@ def _stream(repository: Repository, revisions: Sequence[str], renames: str) -> I
         except FileNotFoundError as error:
             raise no_git(repository.where) from error
         assert running.stdout is not None
+        widen(running.stdout)
         try:
             yield from _entries(running.stdout)
         except GeneratorExit:
