@@ -337,3 +337,23 @@ def test_from_the_command_line(
     assert "── tool (exit 1)" in capfd.readouterr().out
     assert run(["ingest", "opencode", str(tmp_path / "nothing.db")]) == 2
     assert "no such file" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("store", ["database", "storage"])
+def test_a_byte_that_is_no_utf8_costs_no_message(
+    database: Path, tmp_path: Path, workspace: Workspace, store: str
+) -> None:
+    (native_id,) = histories.write(database)
+    storage = tmp_path / "storage"
+    histories.as_json_storage(database, storage)
+    histories.change(
+        database,
+        "UPDATE part SET data = CAST(replace(CAST(data AS BLOB), x'7369676e', x'73ff676e') AS TEXT)",
+    )
+    for path in storage.rglob("prt*.json"):
+        path.write_bytes(path.read_bytes().replace(b"sign", b"s\xffgn"))
+    report = ingest(workspace, "opencode", [database if store == "database" else storage])
+    assert report.quarantined == []
+    messages = conversation(workspace, native_id)
+    assert len(messages) == 9
+    assert "s\ufffdgn" in own_words(messages[0])

@@ -168,7 +168,8 @@ def _step_messages(step: Step, about: About, media: list[Part]) -> Iterator[Mess
         content="".join([part.text for _, part in step if part.type == "text"]),
         reasoning_content="".join([part.text for _, part in step if part.type == "reasoning"]),
         tool_calls=[
-            ToolCall(part.callID, Function(part.tool, bytes(state.input).decode())) for _, part, state in calls
+            ToolCall(part.callID, Function(part.tool, bytes(state.input).decode(errors="replace")))
+            for _, part, state in calls
         ],
         about=about,
     )

@@ -187,7 +187,7 @@ def _arguments(state: V2State) -> str:
         partial = msgspec.json.decode(state.input)
         if isinstance(partial, str):
             return partial
-    return bytes(state.input).decode()
+    return bytes(state.input).decode(errors="replace")
 
 
 def _tool(about: About, piece: V2Piece, state: V2State) -> Message:
@@ -196,7 +196,7 @@ def _tool(about: About, piece: V2Piece, state: V2State) -> Message:
     if state.status == "completed":
         text = "\n".join(item.text for item in content if item.type == "text")
         if not content and bytes(state.structured) != b"null":
-            text = bytes(state.structured).decode()
+            text = bytes(state.structured).decode(errors="replace")
     elif state.status == "error":
         told = {"error": state.error, "content": content or None, "structured": state.structured}
         kept = {key: value for key, value in told.items() if value not in (None, _NOTHING)}

@@ -136,7 +136,7 @@ def message_data(text: bytes) -> MessageData:
     """Decode a message. Raises msgspec.DecodeError (which ValidationError is one of)."""
     try:
         return _message.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return decode(_message, text)
 
 
@@ -144,14 +144,19 @@ def part_data(text: bytes) -> PartData:
     """Decode a part. Raises msgspec.DecodeError (which ValidationError is one of)."""
     try:
         return _part.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return decode(_part, text)
 
 
 def decode(decoder: msgspec.json.Decoder[_Row], text: bytes) -> _Row:
-    """Decode JSON that JavaScript wrote: a lone surrogate, legal there, becomes U+FFFD as when opencode sends it."""
+    """Decode JSON that JavaScript wrote: a lone surrogate, legal there, becomes U+FFFD as when opencode sends it.
+
+    So does a byte that is no UTF-8, of a damaged row.
+    """
     try:
         return decoder.decode(text)
+    except UnicodeDecodeError:
+        return decode(decoder, text.decode(errors="replace").encode())
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
