@@ -54,8 +54,10 @@ def show(cli: Cli, id: str) -> None:
     off = switched_off(cli.workspace)
     row = _safe_row(read.session(cli.workspace, id), off)
     children = [child.native_id for child in read.children(cli.workspace, row)]
-    redactor = Redactor(off)
-    messages = map(redactor.message, read.messages(cli.workspace, row.id))
+    known = Redactor(off)
+    for message in read.messages(cli.workspace, row.id):  # a later one may tell what stands alone in an earlier one
+        known.message(message)
+    messages = map(Redactor(off, known.repeated).message, read.messages(cli.workspace, row.id))
     if cli.json:
         sent = [_with_marks(message) for message in messages]
         cli.emit({**_row(row), "children": children, "messages": sent})

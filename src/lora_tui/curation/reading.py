@@ -13,6 +13,7 @@ from lora_tui.curation.redact import redacted
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stored_messages
 from lora_tui.curation.segment import belongs
+from lora_tui.curation.session_secrets import secrets_beside
 from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message
 from lora_tui.workspace.errors import BadInput
@@ -48,7 +49,8 @@ def example(workspace: Workspace, identity: int, before: Sequence[Message] = ())
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
     *fields, key, verdict, signals, session, first, last, edited = record
     off = switched_off(workspace)
-    safe = redacted([*before, *_messages(connection, session, first, last, edited)], off)
+    beside = secrets_beside(workspace, session, identity, off)
+    safe = redacted([*before, *_messages(connection, session, first, last, edited)], off, beside)
     return Example(
         row=as_row(fields, off),
         key=key,
@@ -69,7 +71,9 @@ def recorded(workspace: Workspace, identity: int) -> list[Message]:
     if found is None:
         raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
     session, first, last = found
-    return redacted(_messages(connection, session, first, last, None), switched_off(workspace)).messages
+    off = switched_off(workspace)
+    beside = secrets_beside(workspace, session, identity, off)
+    return redacted(_messages(connection, session, first, last, None), off, beside).messages
 
 
 def _messages(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -39,10 +39,11 @@ class Redactor:
     A secret that was recognised once by what stood around it is replaced wherever it stands alone afterwards.
     """
 
-    def __init__(self, off: frozenset[str] = frozenset()) -> None:
+    def __init__(self, off: frozenset[str] = frozenset(), repeated: dict[str, Rule] | None = None) -> None:
+        """`repeated`: secrets that are known already; what is found here is put among them."""
         self.findings: Counter[str] = Counter()
         self.blocked = ""
-        self.repeated: dict[str, Rule] = {}  # secrets seen so far, by their value
+        self.repeated = {} if repeated is None else repeated  # secrets seen so far, by their value
         self.secrets = 0  # how many were replaced so far; personal data is not counted
         self._rules: Active = active(off)
         self._numbers: dict[tuple[str, str], int] = {}
@@ -169,15 +170,20 @@ class Redactor:
         return f"<{'SECRET' if rule.kind == 'secret' else 'PII'}:{rule.id}:{number}>"
 
 
-def redacted(messages: Iterable[Message], off: frozenset[str] = frozenset()) -> Redacted:
-    """One example's messages without secrets; `off`: the personal rules that are switched off."""
+def redacted(
+    messages: Iterable[Message], off: frozenset[str] = frozenset(), known: Mapping[str, Rule] | None = None
+) -> Redacted:
+    """One example's messages without secrets; `off`: the personal rules that are switched off.
+
+    known: secrets by value that other parts of the conversation tell.
+    """
     given = list(messages)
-    redactor = Redactor(off)
+    redactor = Redactor(off, dict(known or {}))
+    before = len(redactor.repeated)
     safe = [redactor.message(message) for message in given]
-    if redactor.repeated:  # what was recognised late may stand alone in an earlier message
-        again = Redactor(off)
-        again.repeated = redactor.repeated
-        redactor, safe = again, [again.message(message) for message in given]
+    if len(redactor.repeated) > before:  # what was recognised late may stand alone in an earlier message
+        redactor = Redactor(off, redactor.repeated)
+        safe = [redactor.message(message) for message in given]
     return Redacted(safe, dict(redactor.findings), redactor.blocked)
 
 

@@ -11,8 +11,9 @@ from lora_tui.curation import decisions, outcome, snippets, tool_names
 from lora_tui.curation.classify import VERSION as CLASSES
 from lora_tui.curation.clusters import recluster
 from lora_tui.curation.language_rules import rules
+from lora_tui.curation.redact import Redactor
+from lora_tui.curation.redact_rules import Rule, switched_off
 from lora_tui.curation.redact_rules import stamp as redaction
-from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.segment import VERSION as SEGMENTS
 from lora_tui.curation.segment import Segment, segments
 from lora_tui.sources.model import Message
@@ -106,7 +107,12 @@ def _one_session(connection: sqlite3.Connection, session: int, made_with: str, o
     before, source = connection.execute(query, (session,)).fetchone()
     same_rules = before.endswith(made_with)
     reasons: list[str] = []
-    for segment in segments(stored_messages(connection, session), source, off):
+    secrets: dict[str, Rule] = {}
+    found = list(segments(stored_messages(connection, session), source, off, secrets))
+    if secrets:  # what a later message tells may stand alone in an earlier one
+        found = list(segments(stored_messages(connection, session), source, off, secrets))
+        _hide_in_title(connection, session, secrets)
+    for segment in found:
         stored = known.pop(segment.native_id, None)
         if stored is not None and same_rules and stored.is_still(segment):
             # its place may have moved, and what the user said next tells how it went
@@ -120,6 +126,14 @@ def _one_session(connection: sqlite3.Connection, session: int, made_with: str, o
     reasons += [_withdraw(connection, gone.id) for gone in known.values() if gone.dropped != "withdrawn"]
     connection.execute("UPDATE session SET curated = fingerprint || ? WHERE id = ?", (made_with, session))
     return reasons
+
+
+def _hide_in_title(connection: sqlite3.Connection, session: int, secrets: dict[str, Rule]) -> None:
+    """A title is shown in lists, where what its conversation tells about it is not read."""
+    (title,) = connection.execute("SELECT title FROM session WHERE id = ?", (session,)).fetchone()
+    if any(value in title for value in secrets):
+        safe = Redactor(repeated=dict(secrets)).text(title)
+        connection.execute("UPDATE session SET title = ? WHERE id = ?", (safe, session))
 
 
 def _withdraw(connection: sqlite3.Connection, identity: int) -> str:

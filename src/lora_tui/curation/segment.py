@@ -16,11 +16,12 @@ import msgspec
 from lora_tui.curation.actions import Action, actions
 from lora_tui.curation.classify import Classifier
 from lora_tui.curation.outcome import Course, Outcome, Signal, continues, refuses
-from lora_tui.curation.redact import Redactor, redact_text
+from lora_tui.curation.redact import Redactor
+from lora_tui.curation.redact_rules import Rule
 from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message, ToolCall, as_sent, own_words, text_of
 
-VERSION = 3  # raise it when the same messages would give other segments
+VERSION = 4  # raise it when the same messages would give other segments
 
 _SHORT_TURN_WORDS = 3
 _LOOP = 3  # the same call this many times running
@@ -57,14 +58,22 @@ def belongs(message: Message) -> bool:
     return not message.about.reverted and not message.about.origin
 
 
-def segments(messages: Iterable[Message], source: str = "", off: frozenset[str] = frozenset()) -> Iterator[Segment]:
+def segments(
+    messages: Iterable[Message],
+    source: str = "",
+    off: frozenset[str] = frozenset(),
+    known: dict[str, Rule] | None = None,
+) -> Iterator[Segment]:
     """Cut a session's messages (in order) into segments. Memory: one segment's counts.
 
-    source: whose session it is; off: redaction rules that are switched off.
+    source: whose session it is; off: redaction rules that are switched off; known: the session's secrets by value, to
+    which those are added that are found. One may stand alone before the message that tells what it is: whoever wants
+    it replaced there too asks once more with what was found.
 
     A segment is given out when the next one has begun: what the user says then is a sign of how it went.
     """
     current: _Open | None = None
+    known = {} if known is None else known
     for seq, message in enumerate(messages):
         if message.about.origin in _BREAKS and current is not None:
             yield current.close()
@@ -76,7 +85,7 @@ def segments(messages: Iterable[Message], source: str = "", off: frozenset[str] 
         if message.role == "user" and _opens(message, current):
             if current is not None:
                 yield current.close(own_words(message))
-            current = _Open(seq, message, source, off)
+            current = _Open(seq, message, source, off, known)
         if current is not None:
             current.add(seq, message)
     if current is not None:
@@ -94,7 +103,7 @@ def _opens(message: Message, current: _Open | None) -> bool:
 class _Open:
     """The segment that is being collected."""
 
-    def __init__(self, seq: int, message: Message, source: str, off: frozenset[str]) -> None:
+    def __init__(self, seq: int, message: Message, source: str, off: frozenset[str], known: dict[str, Rule]) -> None:
         self.first_seq = self.last_seq = seq
         self.native_id = message.about.native_id or str(seq)
         self.asked = own_words(message)  # as it was typed
@@ -111,7 +120,7 @@ class _Open:
         self.hash = hashlib.blake2b(digest_size=16)
         self.classifier = Classifier()
         self.course = Course(source)
-        self.redactor = Redactor(off)
+        self.redactor = Redactor(off, known)
 
     def add(self, seq: int, message: Message) -> None:
         self.last_seq = seq
@@ -187,8 +196,9 @@ class _Open:
 
     def close(self, next_words: str = "") -> Segment:
         """The finished segment. `next_words`: what the user said after it."""
+        findings, secrets = dict(self.redactor.findings), self.redactor.secrets
         if next_words:
-            self.course.next_turn(redact_text(next_words)[0])
+            self.course.next_turn(self.redactor.text(next_words))
         return Segment(
             native_id=self.native_id,
             first_seq=self.first_seq,
@@ -204,8 +214,8 @@ class _Open:
             calls=sorted(set(self.calls)),
             search="\n".join(self.search),
             dropped=self._dropped(),
-            findings=dict(self.redactor.findings),
-            secrets=self.redactor.secrets,
+            findings=findings,
+            secrets=secrets,
             outcome=self.course.outcome(),
             signals=self.course.signals(),
         )
