@@ -20,6 +20,7 @@ from lora_tui.workspace.layout import Workspace
 
 _ACTIONS = (*get_args(Action), "edit", "undo")
 _NEEDS_VALUE = ("language", "note", "tag", "untag", "edit")
+_LATEST = 253_402_300_799_000  # the end of the year 9999, in epoch milliseconds
 
 
 class LabelRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,6 +129,8 @@ def _row(line: bytes) -> LabelRow:
         raise ValueError(f"unknown action {row.action!r}")
     if not row.batch or not row.author:
         raise ValueError("a label needs its batch and its author")
+    if not 0 <= row.at <= _LATEST:
+        raise ValueError(f"no label was given at {row.at} ms")
     if row.action == "edit":
         if not any(message.role == "assistant" for message in row.messages):
             raise ValueError("an edit needs at least one assistant message")

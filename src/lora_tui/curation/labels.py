@@ -169,7 +169,7 @@ def history(workspace: Workspace, identity: int) -> list[Label]:
         (identity,),
     )
     return [
-        Label(action, _shown(action, value), author, at, seconds, reason, bool(undone), bool(stale), bool(again))
+        Label(action, _shown(action, value), author, at, seconds, safe(reason), bool(undone), bool(stale), bool(again))
         for action, value, author, at, seconds, reason, undone, stale, again in found
     ]
 
@@ -210,12 +210,19 @@ def encoded(action: str, value: str | None) -> bytes | None:
         raise BadInput(f"the action '{action}' needs {_MEANS[action]}")
     if action in ("tag", "untag") and not TAG.fullmatch(value):
         raise BadInput(f"{value!r} cannot be a tag", fix="A tag is one word of letters, digits and . : + - _")
+    if action == "tag" and redact_text(value)[1]:
+        raise BadInput("a tag must not hold a secret or personal data", fix="Tags are shown and exported as they are.")
     return value.encode()
 
 
 def new_batch() -> str:
     """The name of a decision nobody else takes."""
     return secrets.token_hex(8)
+
+
+def safe(text: str) -> str:
+    """What a person wrote about an example, as it may be shown."""
+    return redact_text(text)[0]
 
 
 def _now() -> int:
@@ -225,7 +232,7 @@ def _now() -> int:
 def _shown(action: str, value: bytes | None) -> str | None:
     if value is None:
         return None
-    return f"{len(value):,} bytes" if action == "edit" else redact_text(value.decode())[0]
+    return f"{len(value):,} bytes" if action == "edit" else safe(value.decode())
 
 
 # A question is open again, unless an earlier answer given in the queue's time holds.

@@ -20,6 +20,7 @@ from lora_tui.curation.decisions import HOLDS
 from lora_tui.curation.filters import EVERYTHING, Filter
 from lora_tui.curation.labels import DECIDES, Action, append, encoded, new_batch
 from lora_tui.curation.orders import Order
+from lora_tui.curation.redact import redact_text
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
@@ -234,6 +235,8 @@ def _freeze(
 ) -> Queue:
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} cannot be a queue's name", fix="One word of letters, digits and . : + - _")
+    if redact_text(name)[1]:
+        raise BadInput("a queue's name must not hold a secret or personal data", fix="Choose another name.")
     now = time.time_ns() // 1_000_000
     with workspace.transaction() as connection:
         if connection.execute("SELECT 1 FROM queue WHERE name = ? AND author = ?", (name, author)).fetchone():

@@ -145,3 +145,16 @@ def test_whatever_was_decided_a_second_workspace_comes_to_the_same(
     assert lines(other) == lines(one)
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("at", [-1, 2**63 - 1, 2**63, 2**64])
+def test_a_label_from_an_impossible_time_is_listed_and_the_rest_counts(
+    here: Workspace, there: Workspace, at: int
+) -> None:
+    labels.decide(here, [1], "accept", author="ana")
+    labels.decide(here, [2], "accept", author="ana")
+    first, second = (msgspec.json.decode(line) for line in lines(here))
+    done = import_labels(there, [msgspec.json.encode(first | {"at": at}), msgspec.json.encode(second)])
+    assert (done.added, [problem.line for problem in done.wrong]) == (1, [1])
+    labels.decide(there, [1], "skip", author="ana")
+    assert reading.example(there, 1).row.decision == "skip"

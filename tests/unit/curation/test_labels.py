@@ -177,3 +177,17 @@ def test_undo_names_what_the_decision_was_about(three: Workspace) -> None:
     assert undone is not None
     assert (undone.action, undone.ids) == ("accept", [1])
     assert reading.example(three, 1).row.language == "none"
+
+
+def test_a_reason_is_shown_without_secrets(three: Workspace) -> None:
+    token = "ghp_" + "aB3" * 12
+    labels.decide(three, [1], "reject", author="ana", reason=f"it holds {token}")
+    [given] = labels.history(three, 1)
+    assert given.reason == "it holds <SECRET:github_pat:1>"
+
+
+def test_a_secret_cannot_become_a_tag(three: Workspace) -> None:
+    with pytest.raises(BadInput) as raised:
+        labels.decide(three, [1], "tag", "ghp_" + "aB3" * 12, author="ana")
+    assert "aB3" not in str(raised.value)
+    assert reading.example(three, 1).row.tags == ()

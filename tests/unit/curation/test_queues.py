@@ -188,3 +188,9 @@ def test_a_taken_or_impossible_name_and_an_empty_filter_are_refused(fill: Fill) 
         queues.open(workspace, "nothing", "ana")
     queues.remove(workspace, "q", "ana")
     assert [queue.author for queue in queues.listed(workspace)] == ["ben"]
+
+
+def test_a_secret_cannot_become_the_name_of_a_queue(fill: Fill) -> None:
+    with pytest.raises(BadInput) as raised:
+        queues.create(fill(3), "ghp_" + "aB3" * 12, author="ana")
+    assert "aB3" not in str(raised.value)
