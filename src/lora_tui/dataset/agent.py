@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lora_tui.curation.trim import trimmed
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.targets import checked, retargeted
+from lora_tui.dataset.user_text import user_text
 from lora_tui.sources.model import Message, text_of
 from lora_tui.sources.opencode.capture import Capture
 from lora_tui.workspace.profiles import Data
@@ -30,7 +31,7 @@ def _row(message: Message, reasoning: bool) -> RowMessage:
     learned = message.role != "assistant" or message.about.weight != 0
     return RowMessage(
         role=message.role,
-        content=text_of(message),
+        content=user_text(message) if message.role == "user" else text_of(message),
         reasoning_content=message.reasoning_content if reasoning else "",
         tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from lora_tui.curation.trim import trimmed
 from lora_tui.dataset import forms
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.player import Player, attachments
 from lora_tui.dataset.replay import Change, Part
 from lora_tui.dataset.unfit import NotReplayable
+from lora_tui.dataset.user_text import typed_text
 from lora_tui.sources.model import Message, own_words, text_of
 from lora_tui.workspace.profiles import Form
 
@@ -30,11 +32,7 @@ def plain(messages: Sequence[Message], source: str, directory: str, form: Form) 
     """
     own = [message for message in messages if not message.about.context]
     if source != "aider" and not any(message.tool_calls or attachments(message) for message in own):
-        return [
-            RowMessage(message.role, text_of(message), weight=_weight(message) if message.role == "assistant" else 1)
-            for message in own
-            if message.role != "tool"
-        ]
+        return _chat(own)
     player = Player(source, directory)
     player.look_back([message for message in messages if message.about.context])
     player.play(own)
@@ -59,6 +57,19 @@ def plain(messages: Sequence[Message], source: str, directory: str, form: Form) 
         RowMessage("user", "\n\n".join(text for text in request if text)),
         RowMessage("assistant", answer, weight=weight),
     ]
+
+
+def _chat(messages: Sequence[Message]) -> list[RowMessage]:
+    """What was said, without what the agent's program told the model in the user's name."""
+    said: list[RowMessage] = []
+    for message in trimmed(messages, cap=0):
+        if message.role == "assistant":
+            said.append(RowMessage("assistant", text_of(message), weight=_weight(message)))
+        elif message.role == "system":
+            said.append(RowMessage("system", text_of(message)))
+        elif message.role == "user" and (text := typed_text(message)):
+            said.append(RowMessage("user", text))
+    return said
 
 
 def _request(messages: Sequence[Message]) -> str:

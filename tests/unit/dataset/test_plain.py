@@ -9,12 +9,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from lora_tui.dataset.agent import agent
 from lora_tui.dataset.blocks import blocks
 from lora_tui.dataset.model import RowMessage
 from lora_tui.dataset.plain import plain
 from lora_tui.dataset.unfit import NotReplayable
 from lora_tui.sources.model import About, Function, Message, TextPart, ToolCall
-from lora_tui.workspace.profiles import Form
+from lora_tui.workspace.profiles import Data, Form
 from stories import calls, says, user
 
 HOME = "/home/dev/app"
@@ -196,6 +197,19 @@ def test_searches_before_a_file_was_read_and_a_todo_list_do_no_harm() -> None:
 def test_a_chat_stays_as_it_is() -> None:
     talk = [user("How?"), says("So."), user("And then what?"), says("```rust\nfn x() {}\n```")]
     assert [message.content for message in row(talk)] == ["How?", "So.", "And then what?", "```rust\nfn x() {}\n```"]
+
+
+def test_what_a_program_said_in_the_users_place_is_in_no_row() -> None:
+    reminder = "<system-reminder>\nToday is Friday.\n</system-reminder>"
+    asked = Message(
+        role="user",
+        content=[TextPart(reminder), TextPart("What is a mutex?"), TextPart(f"\n{reminder}")],
+        about=About(synthetic=(0, 2)),
+    )
+    talk = [asked, says("A lock.")]
+    assert [message.content for message in row(talk, "claude-code")] == ["What is a mutex?", "A lock."]
+    in_agent_shape = agent(talk, "claude-code", Data(), None, "")
+    assert [message.content for message in in_agent_shape] == ["What is a mutex?", "A lock."]
 
 
 PATH = f"{HOME}/calc.py"
