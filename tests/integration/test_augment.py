@@ -421,3 +421,30 @@ def test_a_true_endpoint_writes_requests(augment: Callable[..., dict[str, Any]])
     assert adds_up(data)
     assert data["calls"] >= 2
     assert "no answer" not in data["failed"]
+
+
+def test_a_definition_with_a_secret_is_shown_to_no_model(
+    workspace: Workspace, project: Path, augment: Callable[..., dict[str, Any]]
+) -> None:
+    token = "ghp_" + "aB3" * 12
+    keys = f"def server_token(name)\n  token = '{token}'\n  puts name\n  token + name\nend\n"
+    order = (
+        "# Sends an order to the server and tells what it came to.\n"
+        "def send_order(order)\n"
+        "  first = order.lines.map { |line| line.total * 2 }\n"
+        "  key = server_token(order.name)\n"
+        "  amount = first.sum + order.tax * 3\n"
+        "  post(key, amount, order.name)\n"
+        "  amount\n"
+        "end\n"
+    )
+    (project / "lib" / "order.rb").write_text(order)
+    (project / "lib" / "keys.rb").write_text(keys)
+    special = {"send_order": writes(REQUEST.format(name="send_order"), needs_context=["server_token"])}
+    with chat_server(model(special=special)) as (url, asked):
+        data = augment("--endpoint", url, "--model", "test", "--count", "50")
+    assert adds_up(data)
+    assert any("send_order" in json.dumps(one) for one in asked)
+    assert token not in json.dumps(asked)
+    assert token not in str([example(workspace, row.id) for row in stored(workspace).values()])
+    assert not [path for path in workspace.root.rglob("*.json") if token in path.read_text(errors="replace")]

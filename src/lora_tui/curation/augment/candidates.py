@@ -59,6 +59,8 @@ def placed(project: Project, path: str, definition: Definition, names: Iterable[
     more = list(shown)
     for file, one in project.defining(names, path):
         text = excerpt(file, one)
+        if redact_text(text.text)[1]:
+            continue  # nobody is shown it: neither a model now nor one that learns from this
         room -= len(text.text)
         if room < 0:
             break

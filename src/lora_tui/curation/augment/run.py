@@ -30,6 +30,7 @@ from lora_tui.curation.augment.requests import (
 from lora_tui.curation.augment.similar import Suites
 from lora_tui.curation.augment.store import Settled, settle, store
 from lora_tui.curation.augment.table import table
+from lora_tui.curation.redact import redact_text
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
@@ -217,6 +218,8 @@ class Augmentation:
         try:
             found = placed(project, candidate.path, definition, names, others if candidate.kind == "test" else ())
         except NoPlace:
+            return candidate
+        if redact_text(found.context)[1]:  # what lies between definitions is shown with them
             return candidate
         return msgspec.structs.replace(candidate, placed=found)
 
