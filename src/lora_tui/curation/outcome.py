@@ -15,6 +15,7 @@ import msgspec
 from lora_tui.curation.actions import Action, edits_in_text
 from lora_tui.curation.outcome_rules import rules
 from lora_tui.sources.model import Message, own_words, text_of
+from lora_tui.sources.words import word_count
 
 Outcome = Literal["success", "unknown", "complained", "failed"]
 
@@ -70,7 +71,7 @@ def continues(words: str) -> bool:
     found = rules()
     if found.interruption.match(words):
         return True
-    return len(words.split()) <= 7 and found.continuing.match(words) is not None
+    return word_count(words) <= 7 and found.continuing.match(words) is not None
 
 
 def refuses(answer: str) -> bool:

@@ -20,6 +20,7 @@ from lora_tui.curation.redact import Redactor
 from lora_tui.curation.redact_rules import Rule
 from lora_tui.curation.verdict import Verdict
 from lora_tui.sources.model import Message, ToolCall, as_sent, own_words, text_of
+from lora_tui.sources.words import word_count
 
 VERSION = 4  # raise it when the same messages would give other segments
 
@@ -94,10 +95,10 @@ def segments(
 
 def _opens(message: Message, current: _Open | None) -> bool:
     said = own_words(message)
-    words = said.split()
+    words = word_count(said)
     if current is None:
-        return bool(words)
-    return len(words) > _SHORT_TURN_WORDS and not continues(said)
+        return words > 0
+    return words > _SHORT_TURN_WORDS and not continues(said)
 
 
 class _Open:

@@ -306,3 +306,21 @@ def test_however_strange_a_conversation_its_examples_lie_in_it_in_order(messages
         assert position < segment.first_seq <= segment.last_seq < len(messages)
         assert segment.request
         position = segment.last_seq
+
+
+def test_a_request_written_without_spaces_begins_an_example_and_a_short_turn_does_not(workspace: Workspace) -> None:
+    """Chinese and Japanese write no spaces: a whole sentence is no short turn."""
+    store_session(
+        workspace,
+        "ses_1",
+        [
+            user("请把解析器改成异步的"),
+            says("好的。"),
+            user("继续吧"),
+            says("完成了。"),
+            user("现在给所有公共函数加上单元测试"),
+            says("已添加。"),
+        ],
+    )
+    examples.refresh(workspace)
+    assert requests(workspace) == ["请把解析器改成异步的", "现在给所有公共函数加上单元测试"]

@@ -10,6 +10,7 @@ from lora_tui.sources.git.filters import Filters
 from lora_tui.sources.git.log import Change, Entry
 from lora_tui.sources.git.repository import Repository
 from lora_tui.sources.git.request import bare_subject, split
+from lora_tui.sources.words import word_count
 
 _FILE_MODES = (b"100644", b"100755")
 
@@ -64,7 +65,7 @@ class Headers:
         needs_prompt = False
         if self._junk is not None:
             asked = bare_subject(subject)
-            few = len(asked.split()) < self._filters.limits["subject"]["words"]
+            few = word_count(asked) < self._filters.limits["subject"]["words"]
             if few or self._junk.search(asked) or self._junk.search(subject):
                 if not self._needs_prompt:
                     return "subject"
