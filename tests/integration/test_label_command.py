@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from lora_tui.cli.main import run
-from lora_tui.curation import examples
+from lora_tui.curation import examples, labels, reading
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
 
@@ -168,3 +171,25 @@ def test_the_help_shows_the_plain_form_and_the_subcommands(text: Command) -> Non
     assert "[IDS]" in said
     assert "--undo" in said
     assert "agreement" in said
+
+
+@pytest.mark.parametrize("room", [40_000, 60_000])
+def test_a_disk_that_is_full_is_one_clear_error_and_loses_nothing(workspace: Workspace, room: int) -> None:
+    """A limit for written files stands for the disk: SQLite is told the same way that it cannot write."""
+    store_session(workspace, "ses_1", [user("Please do task number 1"), says("Did it.")])
+    examples.refresh(workspace)
+    labels.decide(workspace, [1], "accept", author="ana")
+    workspace.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    workspace.close()
+    command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), "label", "1", "--reject"]
+    done = subprocess.run(
+        [*command, "--by", "ana", "--note", "x" * 60_000],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the workspace database cannot be used")
+    assert len(done.stderr.splitlines()) == 2
+    assert reading.example(workspace, 1).row.decision == "accept"

@@ -14,6 +14,7 @@ from lora_tui.workspace.errors import LoraTuiError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MS = 10_000
+_OF_THE_PLACE = ("disk I/O", "is full", "locked", "readonly", "unable to open", "malformed")  # no mistake of ours
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -35,16 +36,21 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """BEGIN IMMEDIATE … COMMIT; any exception inside rolls everything back."""
+    """BEGIN IMMEDIATE … COMMIT; any exception inside rolls everything back.
+
+    Raises LoraTuiError where the disk or the file is to blame.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         raise _explained(error, path) from error
     try:
         yield connection
-    except BaseException:
+    except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError) and any(sign in str(error) for sign in _OF_THE_PLACE):
+            raise _explained(error, path) from error
         raise
     try:
         connection.execute("COMMIT")
