@@ -35,10 +35,13 @@ def context(workspace: Workspace, example_id: int, room: int, cap: int = 2_000) 
     if not earlier or room <= 0:
         return []
     chosen: list[list[Message]] = []
+    following = first
     for begin, end, dropped in earlier:
-        if dropped == "private key" or _compacted(connection, session, begin, first):
+        up_to_next = list(stored_messages(connection, session, begin, following - 1))
+        if dropped == "private key" or any(message.about.origin == "compaction" for message in up_to_next):
             break
-        messages = [one for one in stored_messages(connection, session, begin, end) if belongs(one)]
+        following = begin
+        messages = [one for one in up_to_next[: end - begin + 1] if belongs(one)]
         size = _size(trimmed(messages, cap))
         if size > room:
             break
@@ -46,11 +49,6 @@ def context(workspace: Workspace, example_id: int, room: int, cap: int = 2_000) 
         chosen.append(messages)
     told = [] if len(chosen) == len(earlier) else _told(connection, session, first)
     return [_as_context(message) for message in (*told, *(one for part in reversed(chosen) for one in part))]
-
-
-def _compacted(connection: sqlite3.Connection, session: int, first: int, before: int) -> bool:
-    between = stored_messages(connection, session, first, before - 1)
-    return any(message.about.origin == "compaction" for message in between)
 
 
 def _told(connection: sqlite3.Connection, session: int, before: int) -> list[Message]:

@@ -15,6 +15,7 @@ from lora_tui.curation.reading import Example
 from lora_tui.curation.redact import redact_text
 from lora_tui.curation.weights import weights
 from lora_tui.dataset.agent import agent
+from lora_tui.dataset.earlier import about_the_same_files
 from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
 from lora_tui.dataset.plain import plain
 from lora_tui.dataset.unfit import Unfit
@@ -55,8 +56,7 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
                 yield Rejected(keys[found.id], found.id, reason, found.request)
                 continue
             shape = "plain" if found.source in _ORIGINS else data.shape
-            room = _EARLIER if shape == "plain" else data.context
-            whole = reading.example(workspace, found.id, context(workspace, found.id, room) if room else ())
+            whole = _whole(workspace, found.id, shape, data.context)
             if whole.blocked:
                 yield Rejected(whole.key, found.id, whole.blocked, found.request)
                 continue
@@ -69,6 +69,15 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
                 yield Rejected(whole.key, found.id, "nothing to learn from", found.request)
                 continue
             yield _candidate(whole, shape, messages, capture)
+
+
+def _whole(workspace: Workspace, identity: int, shape: str, room: int) -> Example:
+    """The example with what its row needs of the session's earlier requests."""
+    if shape != "plain":
+        return reading.example(workspace, identity, context(workspace, identity, room) if room else ())
+    alone = reading.example(workspace, identity)
+    earlier = about_the_same_files(context(workspace, identity, _EARLIER), alone.messages)
+    return reading.example(workspace, identity, earlier) if earlier else alone
 
 
 def _keys(workspace: Workspace, ids: Sequence[int]) -> dict[int, str]:
