@@ -16,7 +16,7 @@ from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.sessions import draft
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
-from stories import says, store_session, user
+from stories import calls, says, store_session, user
 
 OpenApp = Callable[..., LoraTuiApp]
 
@@ -78,7 +78,7 @@ async def test_one_decision_about_everything_shown_and_one_undo(open_app: OpenAp
     async with open_app("sessions").run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "1 of 9")
         await pilot.press("B")
-        text = await shown(pilot.app, "9 examples pass this filter; 2 of them are decided already.")
+        text = await shown(pilot.app, "9 examples pass this filter; 2 already decided.")
         assert "5 of them, drawn at random" in text
         await pilot.press("j", "enter")
         await until(lambda: _decisions(little) == ["reject"] * 9)
@@ -176,3 +176,102 @@ def test_a_weight_in_a_draft_is_a_persons_word(little: Workspace) -> None:
     assert set(weights(changed)) == {0}
     with pytest.raises(BadInput, match="0 or 1"):
         draft.from_text(text.replace("weight = 0", "weight = 7"), messages, Path("draft.toml"))
+
+
+async def test_a_filter_or_a_search_in_a_queue_is_left_with_escape(open_app: OpenApp, little: Workspace) -> None:
+    queues.create(little, "mine", Filter(decision="unlabelled"), author="someone")
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("Q", "enter")
+        await shown(pilot.app, "mine  7 left of 7")
+        await pilot.press("slash", *"ring")
+        await shown(pilot.app, "1 of 1")
+        await pilot.press("enter")
+        await shown(pilot.app, "esc back to mine")
+        await pilot.press("escape")
+        await shown(pilot.app, "mine  7 left of 7")
+        await pilot.press("l", "a")
+        await shown(pilot.app, "esc back to mine")
+        await pilot.press("slash", *"zzz")
+        await shown(pilot.app, "esc goes back to mine.")
+        await pilot.press("escape", "escape")
+        await shown(pilot.app, "mine  6 left of 7")  # the decision made outside answers the queue's question
+        await pilot.press("slash", "escape")
+        await shown(pilot.app, "mine  6 left of 7")
+
+
+async def test_escape_clears_the_search_before_the_filter(open_app: OpenApp) -> None:
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("l", "slash", *"ring", "enter")
+        await shown(pilot.app, "“ring”")
+        await pilot.press("escape")
+        text = await shown(pilot.app, "2 of 7")
+        assert "“ring”" not in text
+        assert "l unlabelled" in text
+        await pilot.press("escape")
+        await shown(pilot.app, "of 9")
+
+
+async def test_a_decision_about_hundreds_is_seen_in_every_row(open_app: OpenApp, little: Workspace) -> None:
+    answer = "The value is kept behind a reference and counted: "
+    for number in range(120):
+        store_session(little, f"ses_more{number}", [user(f"Explain pointer {number}"), says(f"{answer}{number}")])
+    examples.refresh(little)
+    async with open_app("sessions").run_test(size=(80, 24), notifications=True) as pilot:
+        await shown(pilot.app, "1 of 129")
+        await pilot.press("B", "enter")
+        await shown(pilot.app, "✓   ")
+        assert text_of(pilot.app).count(" ✓   ") > 15
+        await pilot.press("u")
+        await shown(pilot.app, "Took back “accept” of 129 examples.")
+        assert " ✓   none" not in text_of(pilot.app)
+
+
+async def test_the_last_choice_about_all_of_them_can_be_seen(open_app: OpenApp) -> None:
+    app = open_app("sessions")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("B")
+        await shown(pilot.app, "accept them all")
+        await pilot.press("end")
+        await shown(pilot.app, f"they are all {app.config.languages[-1]}")
+
+
+async def test_a_note_is_shown_as_soon_as_it_is_written(open_app: OpenApp) -> None:
+    for size in ((80, 24), (160, 50)):
+        async with open_app("sessions").run_test(size=size) as pilot:
+            await shown(pilot.app, "1 of 9")
+            await pilot.press("n", "ctrl+u", *"look", "enter")
+            await shown(pilot.app, "note: look")
+
+
+async def test_outputs_are_unfolded_while_the_list_keeps_the_keys(open_app: OpenApp, little: Workspace) -> None:
+    output = "\n".join(f"line {number}" for number in range(60))
+    long = [user("Run the long thing"), *calls("bash", {"command": "cargo test"}, output), says("Done, it ran.")]
+    store_session(little, "ses_long", long)
+    examples.refresh(little)
+    async with open_app("sessions").run_test(size=(160, 50)) as pilot:
+        await shown(pilot.app, "1 of 10")
+        await pilot.press("slash", *"thing", "enter")
+        await shown(pilot.app, "(z unfolds)")
+        assert "line 30" not in text_of(pilot.app)
+        await pilot.press("z")
+        await shown(pilot.app, "line 30")
+
+
+async def test_only_the_latest_remark_is_in_the_corner(open_app: OpenApp) -> None:
+    async with open_app("sessions").run_test(size=(80, 24), notifications=True) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("D")
+        await shown(pilot.app, "no near-duplicate of this")
+        await pilot.press("d")
+        text = await shown(pilot.app, "not edited")
+        assert "no near-duplicate" not in text
+
+
+async def test_an_editor_that_fails_says_where_the_draft_is(open_app: OpenApp, tmp_path: Path) -> None:
+    problem = draft.run_editor("false", tmp_path / "draft.toml")
+    assert problem is not None
+    assert "draft.toml" in str(problem)
+    assert "'false' ended with code 1" in str(problem)

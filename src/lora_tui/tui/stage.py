@@ -46,6 +46,11 @@ class Stage(Screen[None]):
         """Textual tells this to the screen alone: hand it on to the app, which shows the errors."""
         self.shell.on_worker_state_changed(event)
 
+    def tell(self, text: str) -> None:
+        """A remark in the corner, instead of the one before: a pile of them would hide the rows."""
+        self.app.clear_notifications()
+        self.notify(text, timeout=4, markup=False)
+
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         raise NotImplementedError

@@ -65,18 +65,25 @@ class Transcript(ScrollView, can_focus=True):
         messages: Sequence[Message],
         before: Callable[[int], Sequence[Line]] = lambda width: (),
         weights: Sequence[int] = (),
+        *,
+        stay: bool = False,
     ) -> None:
-        """Show a conversation from its beginning, under lines of our own that `before` makes for a width."""
+        """Show a conversation from its beginning, under lines of our own that `before` makes for a width.
+
+        `stay`: it is the one shown now; it stays as far scrolled and unfolded as it is.
+        """
         self.show_lines(
-            lambda width, folded: chain(before(width), conversation(messages, width, folded=folded, weights=weights))
+            lambda width, folded: chain(before(width), conversation(messages, width, folded=folded, weights=weights)),
+            stay=stay,
         )
 
-    def show_lines(self, make: Callable[[int, bool], Iterator[Line]]) -> None:
+    def show_lines(self, make: Callable[[int, bool], Iterator[Line]], *, stay: bool = False) -> None:
         """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""
         self._make = make
-        self._folded = True
+        self._folded = self._folded or not stay
         self._start_over()
-        self.scroll_to(y=0, animate=False, force=True, immediate=True)
+        if not stay:
+            self.scroll_to(y=0, animate=False, force=True, immediate=True)
 
     def _start_over(self) -> None:
         self._lines = []

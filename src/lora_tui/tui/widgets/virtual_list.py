@@ -157,6 +157,11 @@ class VirtualList(ScrollView, can_focus=True):
             self._strips.discard((index, hot, self._width))
         self.refresh_lines(index)
 
+    def redraw(self) -> None:
+        """Draw all rows anew, because what the source says of many changed."""
+        self._strips.clear()
+        self.refresh()
+
     def refresh_lines(self, y_start: int, line_count: int = 1) -> None:
         """Draw some rows anew, without the scroll bar beside them."""
         self.refresh(Region(0, y_start - self.scroll_offset.y, self._width, line_count))

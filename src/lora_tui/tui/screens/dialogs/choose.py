@@ -14,6 +14,8 @@ from textual.widgets.option_list import Option
 from lora_tui.tui.safe_text import plain
 from lora_tui.tui.screens.dialogs.dialog import Dialog
 
+_FRAME = 2  # lines
+
 
 class ChooseDialog(Dialog[str]):
     """Results in the value that was chosen, None when closed."""
@@ -24,7 +26,7 @@ class ChooseDialog(Dialog[str]):
     ]
     DEFAULT_CSS = """
     ChooseDialog OptionList, ChooseDialog OptionList:focus {
-        border: none; padding: 0; background: $surface; max-height: 60vh;
+        border: none; padding: 0; background: $surface;
     }
     ChooseDialog Static { margin-bottom: 1; }
     """
@@ -47,6 +49,11 @@ class ChooseDialog(Dialog[str]):
         yield box
         values = [value for value, _ in self._choices]
         options.highlighted = values.index(self._now) if self._now in values else 0
+
+    def on_resize(self) -> None:
+        """Leave the list what the text above it does not take, so that its last line can be reached."""
+        above = self._above.count("\n") + 2 if self._above else 0
+        self.query_one(OptionList).styles.max_height = max(3, self.size.height * 9 // 10 - _FRAME - above)
 
     def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
         """Done."""

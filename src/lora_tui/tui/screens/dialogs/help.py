@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 _KEYS = 13  # cells of the key column
 _WIDTH = 72
+_ROW = (
+    "✓ accepted   ✗ rejected   · skipped   ! flagged   e edited",
+    "language, request, source (wide); then how sure the rules are, “own”",
+    "where you said the language; answers of the model; age",
+)
 
 
 class HelpDialog(Dialog[None]):
     """Lists what the keys do: on this screen, in the focused widget, everywhere."""
 
     DEFAULT_CSS = """
-    HelpDialog .dialog { width: 78; }
+    HelpDialog .dialog { width: 78; max-width: 98%; }
     """
 
     def __init__(self, place: str, focused: Widget | None) -> None:
@@ -68,4 +73,7 @@ class HelpDialog(Dialog[None]):
                 lines.append(Content(f"  {fit(keys, _KEYS)} {first}"))
                 lines += [Content(f"  {'':{_KEYS}} {line}") for line in rest]
             lines.append(Content(""))
+        if self._place == "sessions":
+            lines += [Content.styled("In a row", "bold $primary"), *(Content(f"  {line}") for line in _ROW)]
+            return lines
         return lines[:-1]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lora_tui.workspace.layout import Workspace
 
 _NEW = "\0new"
-_SAMPLE_WIDTH = 64
+_SAMPLE_WIDTH = 54  # with the language it fits 80 columns
 
 
 def ask_note(app: App[Any], row: ExampleRow, said: Callable[[Action, str], None]) -> None:
@@ -55,7 +55,7 @@ def ask_bulk(
     app: App[Any], preview: Preview, languages: Sequence[str], said: Callable[[Action, str | None], None]
 ) -> None:
     """One decision about all that a filter shows; five of them are shown first."""
-    lines = [many(len(preview.ids), "example") + f" pass this filter; {preview.decided:,} of them are decided already."]
+    lines = [many(len(preview.ids), "example") + f" pass this filter; {preview.decided:,} already decided."]
     lines += ["", *(f"  {fit(row.language, 11)}{fit(one_line(row.request), _SAMPLE_WIDTH)}" for row in preview.sample)]
     if len(preview.ids) > len(preview.sample):
         lines.append(f"  … {len(preview.sample)} of them, drawn at random")

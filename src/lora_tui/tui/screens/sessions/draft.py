@@ -128,5 +128,5 @@ def run_editor(editor: str, path: Path) -> LoraTuiError | None:
             f"the editor {command!r} cannot be run: {error}", fix="Set $EDITOR, or `editor` in config.toml."
         )
     if done.returncode:
-        return LoraTuiError(f"the editor ended with code {done.returncode}", where=command, fix=_AGAIN)
+        return LoraTuiError(f"the editor {command!r} ended with code {done.returncode}", where=str(path), fix=_AGAIN)
     return None

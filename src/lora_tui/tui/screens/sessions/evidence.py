@@ -61,7 +61,7 @@ def _verdict(example: Example) -> str:
 
 
 class EvidenceLine(Widget):
-    """The evidence in one line, for a narrow terminal."""
+    """The evidence in one line, for a narrow terminal; before it what people wrote about the example."""
 
     COMPONENT_CLASSES = {"evidence--language"}
     DEFAULT_CSS = """
@@ -83,6 +83,8 @@ class EvidenceLine(Widget):
             pieces = example.verdict.evidence[:_MOST]
             text = "  ".join(f"+{piece.weight:g} {one_line(piece.detail)}" for piece in pieces)
             text = text or "nothing in it points to a language"
+            note = [f"note: {one_line(example.row.note)}"] if example.row.note else []
+            text = "  ".join([*(f"#{tag}" for tag in example.row.tags), *note, text])
         if (language, text) != (self._language, self._text):
             self._language, self._text = language, text
             self.refresh()

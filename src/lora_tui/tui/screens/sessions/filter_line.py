@@ -29,11 +29,12 @@ class FilterLine(Widget):
         super().__init__()
         self._keys = {action.id: keys_of(action, keymap)[0] for action in ACTIONS}
         self._view = View()
+        self._back = ""
         self._queue: tuple[str, str] | None = None
 
-    def show(self, view: View) -> None:
-        """Show another filter."""
-        self._view, self._queue = view, None
+    def show(self, view: View, back: str = "") -> None:
+        """Show another filter; `back` is what esc returns to."""
+        self._view, self._back, self._queue = view, back, None
         self.refresh()
 
     def show_queue(self, name: str, words: str) -> None:
@@ -53,6 +54,8 @@ class FilterLine(Widget):
         words = self._view.words()
         if self._view.filter.text:
             words.insert(0, ("sessions.search", f"“{one_line(self._view.filter.text)}”", True))
+        if self._back:
+            words.insert(0, ("sessions.clear", f"back to {self._back}", True))
         if self._view.order != "recent":
             words.append(("sessions.order", WORDS[self._view.order], True))
         room = self.size.width - 1

@@ -65,10 +65,14 @@ def _consistency(workspace: Workspace, author: str) -> Iterator[str]:
     for other in agreement.authors(workspace):
         if other != author:
             found = agreement.agreement(workspace, author, other)
-            yield f"With {one_line(other)}: {_scale(found.decision)}; the language: {_scale(found.language)}."
+            yield f"With {one_line(other)}: {_scale(found.decision)}."
+            if found.language.both:
+                yield f"  on the language: {_scale(found.language)}."
 
 
 def _scale(scale: Scale) -> str:
+    if not scale.both:
+        return f"nothing in common yet, a kappa needs {NEEDED}"
     if scale.kappa is None:
         return f"{scale.same} of {scale.both} the same" + (f", a kappa needs {NEEDED}" if scale.both < NEEDED else "")
     return f"kappa {scale.kappa:.2f} ({scale.same} of {scale.both} the same)"

@@ -36,6 +36,7 @@ class Reader(Transcript):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._wanted: int | None = None
+        self._shown: tuple[int, bool] | None = None  # the example, and whether beside what was recorded
         self.comparing = False
 
     @property
@@ -57,14 +58,17 @@ class Reader(Transcript):
     def on_reader_opened(self, message: Opened) -> None:
         """Show it where there is room."""
         found = message.example
+        beside = self.comparing and found.row.edited
+        stay = self._shown == (found.row.id, beside)
         if found.row.id != self._wanted:
             message.stop()
-        elif not self.display:
+        if found.row.id != self._wanted or not self.display:
             return
-        elif self.comparing and found.row.edited:
-            self.show_lines(lambda width, _: compared(message.recorded, found.messages, width))
+        self._shown = (found.row.id, beside)
+        if beside:
+            self.show_lines(lambda width, _: compared(message.recorded, found.messages, width), stay=stay)
         else:
-            self.show(found.messages, partial(evidence_lines, found), weights(found.messages))
+            self.show(found.messages, partial(evidence_lines, found), weights(found.messages), stay=stay)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Textual tells this to the widget alone: hand it on to the app, which shows the errors."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from array import array
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -20,6 +21,7 @@ from lora_tui.curation import examples, labels, reading
 from lora_tui.curation.examples import Counts, ExampleRow
 from lora_tui.curation.queues import Queue
 from lora_tui.tui.keymap import bindings
+from lora_tui.tui.safe_text import one_line
 from lora_tui.tui.screens.sessions import choosing, draft
 from lora_tui.tui.screens.sessions.deciding import DecisionFailed, Decisions, DecisionUndone, DecisionWritten
 from lora_tui.tui.screens.sessions.evidence import EvidenceLine
@@ -90,7 +92,7 @@ class SessionsScreen(Stage):
         self._view = View()
         self._queue: Queue | None = None
         self._run: QueueRun | None = None
-        self._before_twins: tuple[View, Queue | None] | None = None
+        self._back: tuple[View, Queue | None] | None = None  # what esc returns to from near-duplicates, or from a queue
         self._rows: ExampleRows | None = None
         self._counts: Counts | None = None
         self._sources: list[str] = []
@@ -158,7 +160,7 @@ class SessionsScreen(Stage):
             self._show_queue(message.run)
             self._count(message.run)
         else:
-            self.query_one(FilterLine).show(message.view)
+            self._show_filter(message.view)
         self.set_class(not message.ids, "-nothing")
         if not message.ids:
             self.query_one(Position).show(0, 0)
@@ -168,6 +170,10 @@ class SessionsScreen(Stage):
     def _why_nothing(self, counts: Counts) -> str:
         if not counts.total:
             return "No examples yet.\nGo Home with q and read your agent's history with i."
+        if self._queue is not None:
+            return f"Nothing of queue {one_line(self._queue.name)} is left.\nQ chooses another, or the whole list."
+        if self._back is not None:
+            return f"None of {counts.total:,} examples passes this filter.\nesc goes back to {self._back_to()}."
         return f"None of {counts.total:,} examples passes this filter.\nesc clears it."
 
     @on(VirtualList.Moved, "#list")
@@ -209,14 +215,15 @@ class SessionsScreen(Stage):
         if action in ("note", "tag", "untag"):
             return
         if run is not None and action in labels.DECIDES:
+            last = run.left == 1
             run.answered(place)
             following = run.next_open(place)
             self._show_queue(run)
-            if following is None:
-                self.notify(f"Queue {run.queue.name} is done.", timeout=4)
-            else:
+            if following is not None:
                 self._list.cursor = following
                 return
+            if last:
+                self.tell(f"Queue {run.queue.name} is done. Q chooses another.")
         self._list.action_move(1)
 
     def action_decide(self, action: labels.Action) -> None:
@@ -243,11 +250,7 @@ class SessionsScreen(Stage):
         """Draw the rows anew."""
         if self._rows is None:
             return
-        places = self._rows.reload(message.ids)
-        for place in places:
-            self._list.refresh_row(place)
-        if not places:
-            self._list.refresh()
+        self._draw_anew(message.ids)
         if self._run is not None and time.monotonic() - self._counted > _COUNT_AGAIN:
             self._count(self._run)
 
@@ -255,25 +258,38 @@ class SessionsScreen(Stage):
         """Draw the rows anew and go back to the one the decision was about."""
         undone, run = message.undone, self._run
         if undone is None:
-            self.notify("There is nothing left to take back.", timeout=3)
+            self.tell("There is nothing left to take back.")
             return
         if self._rows is None:
             return
-        places = self._rows.reload(undone.ids)
+        places = self._draw_anew(undone.ids)
         if run is not None:
             opened = [place for queue, place in undone.positions if queue == run.queue.id]
             run.reopened(opened)
             self._show_queue(run)
             places = opened or places
+            for place in opened:
+                self._list.refresh_row(place)
+        if len(undone.ids) > 1:
+            self.tell(f"Took back “{undone.action}” of {len(undone.ids):,} examples.")
+        elif places:
+            self._list.cursor = places[0]
+        else:
+            self.tell(f"Took back “{undone.action}” of an example this list leaves out.")
+
+    def _draw_anew(self, ids: Sequence[int]) -> list[int]:
+        """Show what holds of these examples now, in the list and beside it; returns the places of a few."""
+        if self._rows is None:
+            return []
+        places = self._rows.reload(ids)
         for place in places:
             self._list.refresh_row(place)
-        if places:
-            self._list.cursor = places[0]
-        elif len(undone.ids) > 1:
-            self._list.refresh()
-            self.notify(f"Took back “{undone.action}” of {len(undone.ids):,} examples.", timeout=4)
-        else:
-            self.notify(f"Took back “{undone.action}” of an example this list leaves out.", timeout=4)
+        if not places:
+            self._list.redraw()
+        identity = self._current()
+        if identity is not None and identity in ids:
+            self._reader.open(identity)
+        return places
 
     def on_decision_failed(self, message: DecisionFailed) -> None:
         """Say why a decision is not in the workspace, and show what holds."""
@@ -296,7 +312,7 @@ class SessionsScreen(Stage):
         edited = draft.read(path, found.messages)
         if edited == found.messages:
             path.unlink()
-            self.notify("Nothing was changed.", timeout=3)
+            self.tell("Nothing was changed.")
             return
         self._decisions.edit(identity, edited)
         self._decisions.then(lambda: self.app.call_from_thread(self._reader.open, identity))
@@ -318,7 +334,7 @@ class SessionsScreen(Stage):
     def action_bulk(self) -> None:
         """Look at what a decision about everything shown would be about."""
         if self._queue is not None:
-            self.notify("A queue is answered one by one. Q leaves it.", timeout=4)
+            self.tell("A queue is answered one by one. Q leaves it.")
         elif self._rows is not None and len(self._rows):
             self._preview()
 
@@ -336,13 +352,25 @@ class SessionsScreen(Stage):
     # ---- filters and queues
 
     def _show(self, view: View, queue: Queue | None = None) -> None:
-        """Another filter, or a queue."""
+        """Another filter, or a queue; a filter set in a queue shows the examples outside it, and esc returns."""
         keep = self._current()
+        if queue is None and self._queue is not None:
+            self._back = self._back or (self._view, self._queue)
         self._view, self._queue = view, queue
         if queue is None:
             self._run = None
-            self.query_one(FilterLine).show(view)
+            self._show_filter(view)
         self._apply(keep)
+
+    def _show_filter(self, view: View) -> None:
+        self.query_one(FilterLine).show(view, self._back_to())
+
+    def _back_to(self) -> str:
+        """What esc returns to, in words; '' when it returns nowhere."""
+        if self._back is None:
+            return ""
+        _, queue = self._back
+        return one_line(queue.name) if queue is not None else "the list"
 
     def action_narrow(self, step: Step) -> None:
         """The next label filter, or the next confidence range."""
@@ -367,8 +395,13 @@ class SessionsScreen(Stage):
 
         shown = len(self._rows) if self._rows is not None and self._queue is None else 0
         view, failed = self._view, self.shell.show_error
-        chosen = partial(self._show, view)
-        choose_queue(self.app, self.shell.workspace, self._author, view, shown, self._queue, chosen, failed)
+        now = self._queue
+        choose_queue(self.app, self.shell.workspace, self._author, view, shown, now, self._work_on, failed)
+
+    def _work_on(self, queue: Queue | None) -> None:
+        """Work on this queue; None: leave the one there is for the list behind it."""
+        self._queue = self._back = None
+        self._show(self._view, queue)
 
     def _show_queue(self, run: QueueRun) -> None:
         self.query_one(FilterLine).show_queue(run.queue.name, run.words())
@@ -390,9 +423,9 @@ class SessionsScreen(Stage):
         if row is None:
             return
         if not row.cluster:
-            self.notify("There is no near-duplicate of this one.", timeout=3)
+            self.tell("There is no near-duplicate of this one.")
             return
-        self._before_twins = self._before_twins or (self._view, self._queue)
+        self._back = self._back or (self._view, self._queue)
         self._show(View().narrowed(cluster=row.cluster))
 
     def action_progress(self) -> None:
@@ -418,7 +451,15 @@ class SessionsScreen(Stage):
     def action_search(self) -> None:
         """Open the search."""
         self.add_class("-searching")
+        self._put_in_search(self._view.filter.text if self._queue is None else "")
         self.query_one("#search", Input).focus()
+
+    def _put_in_search(self, text: str) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+        search = self.query_one("#search", Input)
+        with search.prevent(Input.Changed):
+            search.value = text
 
     @on(Input.Changed, "#search")
     def _typed(self, message: Input.Changed) -> None:
@@ -427,34 +468,46 @@ class SessionsScreen(Stage):
         self._typing = self.set_timer(_SEARCH_AFTER, partial(self._search, message.value))
 
     def _search(self, text: str) -> None:
+        if self._queue is not None and not text.strip():
+            return
         view = self._view.search(text)
         if view != self._view:
             self._show(view)
 
     @on(Input.Submitted, "#search")
     def _submitted(self, message: Input.Submitted) -> None:
-        self._search(message.value)
         self._end_search()
+        self._search(message.value)
 
     def _end_search(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
         self.remove_class("-searching")
         self._list.focus()
 
     def action_clear(self) -> None:
-        """Close what is open: the search, else the conversation, else the filter."""
+        """Close what is open: the search, else the conversation; else go back, or clear the search, then the filter."""
         if self.has_class("-searching"):
-            self.query_one("#search", Input).value = ""
             self._end_search()
+            if self._back is not None and self._view.search("") == self._back[0].search(""):
+                self._go_back()  # only the search led here
+            else:
+                self._search("")
         elif self.has_class("-reading") and self.has_class("-narrow"):
             self.action_read()
         elif self._reader.comparing:
             self.action_compare()
-        elif self._before_twins is not None:
-            (view, queue), self._before_twins = self._before_twins, None
-            self._show(view, queue)
+        elif self._back is not None:
+            self._go_back()
+        elif self._queue is None and self._view.filter.text:
+            self._search("")
         elif self._queue is None and self._view != View():
-            self.query_one("#search", Input).value = ""
             self._show(View())
+
+    def _go_back(self) -> None:
+        if self._back is not None:
+            (view, queue), self._back = self._back, None
+            self._show(view, queue)
 
     # ---- the conversation
 
@@ -476,7 +529,7 @@ class SessionsScreen(Stage):
         row = self._current_row()
         comparing = not self._reader.comparing
         if comparing and (row is None or not row.edited):
-            self.notify("This one was not edited; e edits it.", timeout=3)
+            self.tell("This one was not edited; e edits it.")
             return
         self._reader.comparing = comparing
         self.set_class(comparing, "-comparing")
@@ -488,6 +541,10 @@ class SessionsScreen(Stage):
         identity = self._current()
         if identity is not None:
             self._reader.open(identity)
+
+    def action_unfold_reader(self) -> None:
+        """Long outputs whole, or folded again, while the list keeps the keys."""
+        self._reader.action_unfold()
 
     def action_scroll_reader(self, lines: int) -> None:
         """Scroll the conversation while the list keeps the keys."""
