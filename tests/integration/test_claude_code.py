@@ -313,6 +313,26 @@ def test_files_that_hold_no_session_stop_nothing(projects: Path, workspace: Work
     assert "no line of it can be understood" in rubbish.reason
 
 
+@pytest.mark.parametrize("place", ["-home-dev-aaa", "-home-dev-zzz"])
+def test_of_two_copies_of_a_session_the_one_written_last_is_read(
+    place: str, projects: Path, workspace: Workspace
+) -> None:
+    told = Told()
+    told.user("Does it add?")
+    told.answer("msg_1", text("Yes."))
+    old = told.write(projects).rename(projects / "old.jsonl")
+    told.user("And subtract?")
+    told.answer("msg_2", text("No."))
+    new = told.write(projects)
+    copy = projects / place / new.name
+    copy.parent.mkdir()
+    old.rename(copy)
+    os.utime(copy, ns=(0, new.stat().st_mtime_ns - 10**9))
+    report = take(workspace, projects)
+    assert report.sessions == 1
+    assert len(conversation(workspace)) == 4
+
+
 def test_titles_given_by_a_person_come_first(projects: Path, workspace: Workspace) -> None:
     told = fixed_a_bug()
     told.aside(type="summary", summary="Of another session", leafUuid="not-here")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 LARGEST_LINE = 64 * 1024**2  # bytes; one line with a few pictures has some MB
+_PASSED = 1 << 16  # bytes of an even longer one that are passed over at once
 
 
 class Line(NamedTuple):
@@ -40,8 +41,8 @@ def lines(path: Path, largest: int = LARGEST_LINE) -> Iterator[Line]:
                 problem = ""
                 if length > largest and not text.endswith(b"\n"):
                     problem = f"the line is longer than {largest // 1024**2} MiB"
-                    length += _rest(file, largest)
                     text = b""
+                    length += _rest(file)
             except _torn() as error:
                 yield Line(number, offset, b"", f"the compressed file is damaged from here on: {error}")
                 return
@@ -57,10 +58,10 @@ def line_at(file: BinaryIO, offset: int, largest: int = LARGEST_LINE) -> bytes:
     return file.readline(largest + 1).strip()
 
 
-def _rest(file: BinaryIO, largest: int) -> int:
+def _rest(file: BinaryIO) -> int:
     """Pass over what is left of a line; returns its length."""
     passed = 0
-    while chunk := file.readline(largest):
+    while chunk := file.readline(_PASSED):
         passed += len(chunk)
         if chunk.endswith(b"\n"):
             break

@@ -93,7 +93,11 @@ class _OpenedProjects:
     generations: tuple[str, ...] = ("jsonl",)
 
     def __init__(self, found: list[Path]) -> None:
-        self._paths = {path.stem: path for path in found}
+        self._paths: dict[str, Path] = {}
+        for path in found:
+            before = self._paths.get(path.stem)
+            if before is None or _newer(path, before):
+                self._paths[path.stem] = path
         self._described: dict[str, SessionFile] = {}
 
     def sessions(self, quarantine: Quarantine) -> list[Session]:
@@ -139,6 +143,12 @@ def _sessions_below(folder: Path, denied: list[OSError] | None = None) -> Iterat
         inside = any(_SESSION.fullmatch(part) for part in (folder.name, *path.relative_to(folder).parts[:-1]))
         if path.name.startswith("agent-") or not inside:
             yield path
+
+
+def _newer(path: Path, other: Path) -> bool:
+    """Whether this copy of a session was written to later than the other, or is longer."""
+    mine, others = files.state(path), files.state(other)
+    return (mine.changed, mine.size) > (others.changed, others.size)
 
 
 def _meta_path(path: Path) -> Path:
