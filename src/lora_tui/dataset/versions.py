@@ -19,6 +19,7 @@ from lora_tui.curation.refresh import stamp as examples_stamp
 from lora_tui.dataset import targets
 from lora_tui.dataset.choose import accepted_by_people, capped, distinct
 from lora_tui.dataset.model import SPLITS, TOOLS_FILE, Dataset, Manifest, Rejected
+from lora_tui.dataset.safe_capture import without_secrets
 from lora_tui.dataset.select import Candidate, select
 from lora_tui.dataset.split import RULE, roots, split
 from lora_tui.sources.opencode.capture import Capture, load_capture
@@ -53,7 +54,7 @@ def build(
         raise BadInput(f"the split {'/'.join(map(str, shares))} does not add up to 100")
     if data.capture and data.shape == "plain":
         raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
-    capture = load_capture(workspace, data.capture) if data.capture else None
+    capture = without_secrets(load_capture(workspace, data.capture), switched_off(workspace)) if data.capture else None
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
     for number, found in enumerate(select(workspace, data, capture), start=1):

@@ -194,6 +194,18 @@ def test_a_captured_agents_prompt_and_tools_are_in_the_rows(mixed: Workspace) ->
         versions.build(mixed, "rust", Data(shape="plain", capture="build-rust"))
 
 
+def test_a_captured_agents_secrets_are_in_no_file(mixed: Workspace) -> None:
+    token = "gh" + "p_" + "Zx8Kq2Lw9Rt4Yu7Io1Pa3Sd6Fg5Hj0Bn4Vc2"
+    function = {"name": "read", "description": f"Ask with {token}", "parameters": {"required": ["filePath"]}}
+    tools = [{"type": "function", "function": function}, {"type": "function", "function": {"name": "edit"}}]
+    save_capture(mixed, captured("build-rust", "1.18.33", f"Push with {token}.", tools, 0.0))
+    built = versions.build(mixed, "rust", Data(capture="build-rust"))
+    written = {path.name: path.read_text() for path in built.folder.iterdir()}
+    assert not [name for name, text in written.items() if token in text]
+    assert "Push with <SECRET:github_pat:1>." in written["train.jsonl"] + written["test.jsonl"]
+    assert "Ask with <SECRET:github_pat:1>" in written["tools.json"]
+
+
 def test_outputs_are_capped_and_reasoning_goes_unless_asked_for(workspace: Workspace) -> None:
     talk = rust_edit(1)
     talk[2] = msgspec.structs.replace(talk[2], content="1: x\n" * 2_000)
