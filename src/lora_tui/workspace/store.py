@@ -6,6 +6,7 @@ WAL lets the app read while an ingest writes. Each file in migrations/ is one st
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from lora_tui.workspace.errors import LoraTuiError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MS = 10_000
+_LOOK_AGAIN = 0.02  # seconds
 _OF_THE_PLACE = ("disk I/O", "is full", "locked", "readonly", "unable to open", "malformed")  # no mistake of ours
 
 
@@ -25,7 +27,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, cached_statements=256)
         connection.execute("PRAGMA page_size=16384")  # messages are long: half the CPU of storing them in 4 KiB pages
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         _migrate(connection, path)
@@ -81,6 +83,19 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             for statement in _statements(script.read_text()):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(steps)}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. While another process does the same, SQLite says "locked" at once: its timeout is not for this."""
+    end = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(_LOOK_AGAIN)
 
 
 def _version(connection: sqlite3.Connection) -> int:
