@@ -80,6 +80,21 @@ def test_every_list_prints_one_json_document_on_an_empty_workspace(workspace: Wo
         (["verify", "tiny", "--baseline", "ask:x", "--tuned", "base:y"], "error: 'ask:x' is no endpoint"),
         (["profiles", "show", "nothing"], "error: there is no profile 'nothing'"),
         (["app"], "error: the app needs a terminal"),
+        (["nothing"], "error: no such command 'nothing'"),
+        (["ingest", "nothing"], "error: no such command 'nothing'"),
+        (["ingest", "--dry-run"], "error: say what to read"),
+        (["ingest", "--json"], "error: say what to read"),
+        (["label", "one", "--accept"], "error: invalid value for '[IDS]...': 'one' is not a number"),
+        (["label", "0", "--accept"], "error: invalid value for '[IDS]...': 0 is too small: the least is 1"),
+        (["label", "--undo"], "error: "),
+        (["label", "import", "nothing.jsonl"], "error: cannot be read"),
+        (["label", "export", "-", "--json"], "error: --json and '-' exclude each other"),
+        (["examples", "import", "nothing.jsonl"], "error: there is no such file"),
+        (["examples", "list", "--limit", "many"], "error: invalid value for '--limit': 'many' is not a number"),
+        (["redact", "check"], "error: missing argument 'FILE...'"),
+        (["redact", "check", "nothing.txt"], "error: cannot be read"),
+        (["mine", "nothing"], "error: no such folder"),
+        (["augment"], "error: missing option '--language'"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_exit_code_2(workspace: Workspace, arguments: list[str], first: str) -> None:
@@ -89,6 +104,43 @@ def test_bad_input_is_one_clear_error_and_exit_code_2(workspace: Workspace, argu
     lines = done.stderr.strip().splitlines()
     assert lines[0].startswith(first)
     assert len(lines) <= 2, done.stderr
+
+
+def test_what_is_called_wrongly_names_its_help_as_a_person_would_call_it(workspace: Workspace) -> None:
+    assert lora(workspace, "label", "one", "--accept").stderr.splitlines()[1] == "  See: lora-tui label --help"
+    assert lora(workspace, "queue", "--help").stdout == lora(workspace, "queue", "x", "--help").stdout
+
+
+@pytest.mark.parametrize("group", ["ingest", "capture", "sessions", "examples", "label", "queue", "dedupe", "redact"])
+def test_the_help_of_a_group_says_whole_sentences(workspace: Workspace, group: str) -> None:
+    commands = lora(workspace, group, "--help").stdout.partition("Commands:")[2]
+    assert commands
+    assert "..." not in commands
+
+
+def test_labels_are_exported_to_standard_output_too(
+    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lora(filled, "label", "1", "--accept").returncode == 0
+    done = lora(filled, "label", "export", "-")
+    assert [json.loads(line)["action"] for line in done.stdout.splitlines()] == ["accept"]
+    assert "1 labels written" not in done.stdout
+    assert list(tmp_path.glob("-")) == []
+
+
+def test_a_machine_without_histories_is_told_what_to_do(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_DATA_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    done = lora(workspace, "ingest", "--all", "--dry-run")
+    assert done.returncode == 0
+    assert "No agent's history was found on this machine." in done.stdout
+    assert "lora-tui ingest --path PATH" in done.stdout
+    assert lora(workspace, "examples", "list").stdout.startswith("no examples yet: lora-tui ingest --all")
 
 
 def test_an_unknown_option_is_refused_and_exit_code_2(workspace: Workspace) -> None:

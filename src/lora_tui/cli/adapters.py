@@ -9,10 +9,11 @@ import msgspec
 
 from lora_tui.adapters import registry
 from lora_tui.adapters.registry import Adapter
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 
 
-@click.group("adapters")
+@click.group("adapters", cls=Group)
 def group() -> None:
     """The trained adapters: immutable versions in PEFT layout."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lora_tui.cli.output import NUMBER, Cli, duration, json_option, pass_cli, table
+from lora_tui.cli.output import NUMBER, Cli, Number, duration, json_option, pass_cli, table
 
 if TYPE_CHECKING:
     from lora_tui.curation.augment.asking import Budget, Model
@@ -35,12 +35,12 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
     "repos",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A folder of code; repeatable. Default: where the recorded sessions worked.",
+    help="A folder of code (repeatable). Default: where the recorded sessions worked.",
 )
-@click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Questions at a time.")
+@click.option("--concurrency", type=Number(1, 64), default=4, show_default=True, help="Questions at a time.")
 @click.option("--price-in", type=_NOT_NEGATIVE, default=0.0, help="Price of a million tokens sent.")
 @click.option("--price-out", type=_NOT_NEGATIVE, default=0.0, help="Price of a million tokens received.")
-@click.option("--max-calls", type=click.IntRange(min=0), default=0, help="Stop after so many calls.")
+@click.option("--max-calls", type=Number(), default=0, help="Stop after so many calls.")
 @click.option("--max-cost", type=_NOT_NEGATIVE, default=0.0, help="Stop before the cost could exceed this.")
 @click.option("--measure", is_flag=True, help="Ask one question first, to estimate the time; its answer is kept.")
 @click.option("--dry-run", is_flag=True, help="Show the code that would be used and what asking takes; store nothing.")

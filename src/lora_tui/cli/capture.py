@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.sources.opencode.capture import Capture, captures, load_capture, save_capture
 
 
-@click.group("capture")
+@click.group("capture", cls=Group)
 def group() -> None:
     """The exact system prompt and tools of your agents, so that examples look like what the agent will see."""
 

@@ -7,7 +7,8 @@ from typing import get_args
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
+from lora_tui.cli.groups import Group
+from lora_tui.cli.output import Cli, Number, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import SPLITS, Dataset, Rejected
 from lora_tui.workspace.errors import BadInput
@@ -16,7 +17,7 @@ from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, 
 _REASONS = 12  # shown; `dataset rejected` lists the others
 
 
-@click.group("dataset")
+@click.group("dataset", cls=Group)
 def group() -> None:
     """What the trainer gets: immutable, hashed versions of accepted examples."""
 
@@ -34,8 +35,8 @@ def group() -> None:
 @click.option("--shape", type=click.Choice(get_args(Shape)), help="Conversations with tool calls, or edits. [agent]")
 @click.option("--form", type=click.Choice(get_args(Form)), help="How a plain answer writes its edit. [search-replace]")
 @click.option("--target", "tool_target", type=click.Choice(get_args(ToolTarget)), help="Tool names. [opencode-v1]")
-@click.option("--cap", type=click.IntRange(0), help="Characters kept of a tool's output; 0: all. [2000]")
-@click.option("--context", type=click.IntRange(0), help="Characters of the session's earlier requests. [0]")
+@click.option("--cap", type=Number(), help="Characters kept of a tool's output; 0: all. [2000]")
+@click.option("--context", type=Number(), help="Characters of the session's earlier requests. [0]")
 @click.option("--capture", metavar="AGENT", help="Rows carry this agent's captured prompt and tools.")
 @click.option("--reasoning/--no-reasoning", default=None, help="Keep what the model thought. [no]")
 @click.option("--split", default="80/10/10", show_default=True, help="Train, validation and test in percent.")

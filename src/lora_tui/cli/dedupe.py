@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
 from lora_tui.curation import clusters
 from lora_tui.curation.clusters import Cluster
 from lora_tui.curation.repeated_answers import repeated_answers
 
 
-@click.group("dedupe")
+@click.group("dedupe", cls=Group)
 def group() -> None:
     """Examples that are almost the same. Nothing is removed: a dataset takes one of each cluster."""
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from lora_tui.cli.filters import filter_options
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
 from lora_tui.curation import examples, exchange, labels, reading
 from lora_tui.curation.filters import Filter
@@ -20,8 +21,10 @@ from lora_tui.workspace import atomic
 from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput
 
+_BY = "Whose decisions they become; else config.toml's author, else the login name."
 
-@click.group("examples")
+
+@click.group("examples", cls=Group)
 def group() -> None:
     """Training candidates: one request of yours and what the agent did about it."""
 
@@ -54,7 +57,7 @@ def list_(cli: Cli, /, limit: int, order: Order, **conditions: Any) -> None:
                 for row in shown
             ],
             ("id", "label", "language", "conf", "turns", "age", "request"),
-            empty="no example passes this filter",
+            empty="no example passes this filter" if counts.total else "no examples yet: lora-tui ingest --all",
         )
         dropped = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.dropped.items()))
         rest = f"{len(shown)} of {len(found)} shown; {counts.total} candidates in all"
@@ -143,7 +146,7 @@ def export(cli: Cli, /, file: str, order: Order, **conditions: Any) -> None:
 @group.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only count what would change.")
-@click.option("--by", "author", default="", help="Whose decisions they become; else config.toml's author, else yours.")
+@click.option("--by", "author", metavar="PERSON", default="", help=_BY)
 @json_option
 @pass_cli
 def import_(cli: Cli, file: Path, dry_run: bool, author: str) -> None:
@@ -155,7 +158,7 @@ def import_(cli: Cli, file: Path, dry_run: bool, author: str) -> None:
     from lora_tui.curation.taking_in import take_in
 
     if not file.is_file():
-        raise BadInput("there is no such file", where=str(file))
+        raise BadInput("there is no such file", where=str(file), fix="Give a file that `examples export` wrote.")
     config = load_config(cli.workspace)
     done = take_in(
         cli.workspace,

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from lora_tui.cli.output import Number
 from lora_tui.curation.filters import EVERYTHING, Decision, Filter, Origin, Outcome
 from lora_tui.workspace.errors import BadInput
 
@@ -21,6 +22,7 @@ _SHORT = {  # in words -> the field
     "tag": "tags",
     "licence": "licences",
 }
+_SHARE = click.FloatRange(0, 1)
 _SEVERAL = tuple(_SHORT.values())
 
 
@@ -46,8 +48,8 @@ def _options() -> list[Callable[..., Any]]:
         ),
         several("source", "S", "Only from this source"),
         several("origin", "", "Only of this origin", get_args(Origin)),
-        click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0),
-        click.option("--max-confidence", type=click.FloatRange(0, 1), default=1.0),
+        click.option("--min-confidence", type=_SHARE, metavar="SHARE", default=0.0, help="Only at least so sure."),
+        click.option("--max-confidence", type=_SHARE, metavar="SHARE", default=1.0, help="Only at most so sure."),
         click.option("--session", default="", metavar="ID", help="Only of this session."),
         several("outcome", "", "Only with this outcome", get_args(Outcome)),
         several("model", "M", "Only answered by this model"),
@@ -57,11 +59,11 @@ def _options() -> list[Callable[..., Any]]:
         click.option("--secrets", is_flag=True, help="Only where secrets were found."),
         click.option("--disagree", is_flag=True, help="Only where the code looks like another language."),
         click.option("--near-duplicates", is_flag=True, help="Only what has near-duplicates."),
-        click.option("--cluster", type=click.IntRange(0), default=0, help="Only this cluster of near-duplicates."),
+        click.option("--cluster", type=Number(), default=0, help="Only this cluster of near-duplicates."),
         click.option("--directory", default="", metavar="FOLDER", help="Only from this folder or below it."),
         several("licence", "SPDX", "Only under this licence"),
-        click.option("--min-characters", type=click.IntRange(0), default=0),
-        click.option("--max-characters", type=click.IntRange(0), default=0),
+        click.option("--min-characters", type=Number(), default=0, help="Only so long or longer."),
+        click.option("--max-characters", type=Number(), default=0, help="Only so long or shorter; 0: any length."),
         click.option(
             "--dropped", default="", metavar="REASON", help="What was dropped, and for this reason; 'any' for all."
         ),
@@ -72,6 +74,7 @@ def _options() -> list[Callable[..., Any]]:
 def parse_filter(text: str) -> Filter:
     """'language=rust,go decision=unlabelled min_confidence=0.8 ring' as a Filter; words search. Raises BadInput."""
     known = {*Filter.__struct_fields__, *_SHORT}
+    shown = sorted(known - {*_SEVERAL, "text"})
     given: dict[str, object] = {}
     for word in text.split():
         key, equals, value = word.partition("=")
@@ -79,7 +82,7 @@ def parse_filter(text: str) -> Filter:
             key, value = "text", f"{given.get('text', '')} {word}".strip()
         key = key.replace("-", "_")
         if key not in known:
-            raise BadInput(f"unknown filter {key!r}", fix=f"Known: {', '.join(sorted(known))}.")
+            raise BadInput(f"unknown filter {key!r}", fix=f"Known: {', '.join(shown)}; other words search.")
         field = _SHORT.get(key, key)
         given[field] = tuple(value.split(",")) if field in _SEVERAL else value
     if not given:

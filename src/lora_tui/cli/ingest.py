@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Advance, Cli, json_option, pass_cli, table
 from lora_tui.sources.registry import SOURCES, Quarantined
 from lora_tui.workspace.errors import BadInput, SourceError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _QUARANTINE_SHOWN = 20
 
 
-class Sources(click.Group):
+class Sources(Group):
     """The sources' table as commands; no source is imported to show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,7 +44,7 @@ class Sources(click.Group):
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Read PATH with the source that knows it. May be repeated.",
+    help="Read PATH with the source that knows it (repeatable).",
 )
 @json_option
 @click.pass_context
@@ -63,8 +64,10 @@ def group(context: click.Context, everything: bool, dry_run: bool, yes: bool, pa
         _everything(cli, dry_run, yes)
     elif everything:
         raise BadInput("--all and --path exclude each other", fix="Give one of them.")
+    elif dry_run or yes or cli.json:
+        raise BadInput("say what to read", fix=f"--all, --path PATH, or a source: {', '.join(SOURCES)}.")
     else:
-        click.echo(context.get_help())
+        click.echo(context.get_help(), err=True)
         context.exit(BadInput.exit_code)
 
 
@@ -74,8 +77,8 @@ def _command(name: str) -> click.Command:
     @click.command(
         name,
         short_help=known.line,
-        help=f"Read {known.line}\n\n"
-        f"From where it keeps them, or from each PATH: {known.paths or 'a file or a folder'}.\n\n"
+        help=f"{known.line}\n\n"
+        f"PATH is {known.paths or 'a file or a folder'}; without one, what is found on this machine.\n\n"
         "Running it again reads only what is new or changed.",
     )
     @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
@@ -89,7 +92,7 @@ def _command(name: str) -> click.Command:
         examples = _refreshed(cli)
         cli.emit(
             {**_as_data(report), "examples": _plain(examples)},
-            lambda: "\n".join([_as_text([report]), _examples_text(examples), _problems_text([report], [])]).rstrip(),
+            lambda: _joined(_as_text([report]), _examples_text(examples), _problems_text([report], [])),
         )
         if report.failures:
             raise click.exceptions.Exit(BadInput.exit_code)
@@ -143,7 +146,7 @@ def _read(cli: Cli, wanted: Sequence[tuple[str, tuple[Path, ...]]]) -> None:
     }
     cli.emit(
         data,
-        lambda: "\n".join([_as_text(reports), _examples_text(examples), _problems_text(reports, failures)]).rstrip(),
+        lambda: _joined(_as_text(reports), _examples_text(examples), _problems_text(reports, failures)),
     )
     if failures or any(report.failures for report in reports):
         raise click.exceptions.Exit(BadInput.exit_code)
@@ -203,8 +206,15 @@ def _found_text(found: Discovery) -> str:
     lines = ["Found on this machine (opened read-only):", table(rows, ("source", "sessions", "size", "where"))]
     if not rows:
         lines = ["No agent's history was found on this machine."]
-    lines += [f"not found: {one.source}: {one.what}" for one in found.missing]
+    if found.missing:
+        lines += ["Not found:", *(f"  {one.source:<16} {one.what}" for one in found.missing)]
+    if not rows:
+        lines.append("Kept elsewhere? lora-tui ingest --path PATH. To see the whole loop first: lora-tui demo.")
     return "\n".join(lines)
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
 
 
 def _many(sessions: int) -> str:
@@ -228,7 +238,7 @@ def _as_text(reports: Sequence[IngestReport]) -> str:
 
 def _examples_text(examples: Refreshed) -> str:
     dropped = ", ".join(f"{number} {reason}" for reason, number in sorted(examples.dropped.items()))
-    made = f"{examples.examples} examples new or changed"
+    made = f"{examples.examples:,} example{'' if examples.examples == 1 else 's'} new or changed"
     return f"{made}\nno examples: {dropped}" if dropped else made
 
 
@@ -236,7 +246,7 @@ def _problems_text(reports: Sequence[IngestReport], failures: Sequence[Failure])
     lines: list[str] = []
     rows = [row for report in reports for row in _left_out(report)]
     if rows:
-        lines.append(f"{len(rows)} rows could not be understood and were left out:")
+        lines.append(f"{len(rows)} row{'' if len(rows) == 1 else 's'} not understood and left out:")
         lines += [f"  {row.kind} {row.native_id}: {row.reason} ({row.where})" for row in rows[:_QUARANTINE_SHOWN]]
         if len(rows) > _QUARANTINE_SHOWN:
             lines.append(f"  … and {len(rows) - _QUARANTINE_SHOWN} more (--json lists them all)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +12,9 @@ import msgspec
 
 from lora_tui.cli import label_reports
 from lora_tui.cli.confirm import confirmed
-from lora_tui.cli.default_command import DEFAULT, DefaultCommand
 from lora_tui.cli.filters import parse_filter
-from lora_tui.cli.output import Cli, json_option, pass_cli
+from lora_tui.cli.groups import DEFAULT, DefaultCommand
+from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
 from lora_tui.curation import label_exchange, labels, queues
 from lora_tui.curation.labels import Action, Preview
 from lora_tui.curation.language_rules import rules
@@ -23,7 +25,11 @@ from lora_tui.workspace.errors import BadInput
 _SHOWN = 20
 
 by_option = click.option(
-    "--by", "author", default="", help="Whose decision it is; else config.toml's author, else the login name."
+    "--by",
+    "author",
+    metavar="PERSON",
+    default="",
+    help="Whose decision it is; else config.toml's author, else the login name.",
 )
 
 
@@ -33,9 +39,9 @@ def group() -> None:
 
 
 @group.command(DEFAULT, hidden=True)
-@click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1)
+@click.argument("ids", type=NUMBER, nargs=-1)
 @click.option("--accept", is_flag=True, help="Good to learn from.")
-@click.option("--reject", is_flag=True, help="Not to be learnt from.")
+@click.option("--reject", is_flag=True, help="Not to be learned from.")
 @click.option("--skip", is_flag=True, help="Undecided; leave it.")
 @click.option("--flag", is_flag=True, help="Look again later.")
 @click.option("--unflag", is_flag=True, help="No need to look again.")
@@ -53,7 +59,7 @@ def group() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what --all-matching would decide about.")
 @click.option("--yes", is_flag=True, help="Do not ask before a decision about a whole filter.")
 @by_option
-@click.option("--reason", default="", help="Why.")
+@click.option("--reason", metavar="TEXT", default="", help="Why.")
 @json_option
 @pass_cli
 def decide(
@@ -106,19 +112,27 @@ def decide(
 
 
 @group.command("export")
-@click.argument("file")
-@click.option("--by", "author", default="", help="Only this person's labels.")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("--by", "author", metavar="PERSON", default="", help="Only this person's labels.")
 @json_option
 @pass_cli
 def export(cli: Cli, file: str, author: str) -> None:
-    """Write every label to FILE, one JSON document a line; secrets found in notes and edits stay here."""
-    path = Path(file).absolute()
+    """Write every label to FILE, one JSON document a line; '-' is standard output.
+
+    Secrets found in notes and edits stay here.
+    """
+    if file == "-" and cli.json:
+        raise BadInput("--json and '-' exclude each other", fix="The rows are JSON already.")
     number = 0
-    with atomic.writing(path) as out:
+    with nullcontext(sys.stdout.buffer) if file == "-" else atomic.writing(Path(file).absolute()) as out:
         for row in label_exchange.exported(cli.workspace, author):
             out.write(msgspec.json.encode(row) + b"\n")
             number += 1
-    cli.emit({"file": file, "labels": number}, f"{number:,} labels written to {file}")
+        out.flush()
+    if file == "-":
+        cli.say(f"{number:,} labels written")
+    else:
+        cli.emit({"file": file, "labels": number}, f"{number:,} labels written to {file}")
 
 
 @group.command("import")
@@ -131,7 +145,9 @@ def import_(cli: Cli, file: Path) -> None:
         with file.open("rb") as lines:
             done = label_exchange.import_labels(cli.workspace, lines)
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", where=str(file)) from error
+        raise BadInput(
+            f"cannot be read: {error.strerror}", where=str(file), fix="Give a file that `label export` wrote."
+        ) from error
 
     def text() -> str:
         lines = [
@@ -160,7 +176,10 @@ group.add_command(label_reports.progress)
 def _undo(cli: Cli, author: str, ids: tuple[int, ...]) -> None:
     undone = labels.undo(cli.workspace, author, ids)
     if undone is None:
-        raise BadInput(f"{author} has no decision{' about these' if ids else ''} to take back")
+        raise BadInput(
+            f"{author} has no decision{' about these' if ids else ''} to take back",
+            fix="--by PERSON takes back somebody else's.",
+        )
     cli.emit(msgspec.to_builtins(undone), f"took back '{undone.action}' of {_examples(len(undone.ids))}")
 
 
@@ -171,7 +190,7 @@ def _matching(cli: Cli, words: str, said: list[tuple[str, str | None]], dry_run:
         raise BadInput("what was dropped is no candidate", where=words, fix="Leave `dropped` out.")
     found = labels.preview(cli.workspace, filter)
     if not found.ids:
-        raise BadInput("no example passes this filter", where=words)
+        raise BadInput("no example passes this filter", where=words, fix="See what there is: lora-tui examples list.")
     question = f"{_in_words(said)}: {_examples(len(found.ids))}"
     if dry_run:
         cli.emit(_as_data(found, said), f"would decide {question}\n{_sample(found)}")
@@ -203,7 +222,7 @@ def _answer(cli: Cli, name: str, author: str, said: list[tuple[str, str | None]]
     queue = queues.open(cli.workspace, name, author)
     position = queues.next_position(cli.workspace, queue)
     if position is None:
-        raise BadInput(f"nothing is left in queue {name!r}")
+        raise BadInput(f"nothing is left in queue {name!r}", fix="Others: lora-tui queue list.")
     (item,) = queues.items(cli.workspace, queue, position, 1)
     batch = queues.decide_together(cli.workspace, queue, position, said, reason=reason)
     queue = queues.open(cli.workspace, name, author)
@@ -229,10 +248,10 @@ def _said(
     """Everything the options say, as actions with values; the decision first."""
     given = [name for name, is_set in flags.items() if is_set]
     if len(given) > 1:
-        raise BadInput(f"--{given[0]} and --{given[1]} exclude each other")
+        raise BadInput(f"--{given[0]} and --{given[1]} exclude each other", fix="Give one of them.")
     both = sorted({*tags} & {*untags})
     if both:
-        raise BadInput(f"--tag {both[0]} and --untag {both[0]} exclude each other")
+        raise BadInput(f"--tag {both[0]} and --untag {both[0]} exclude each other", fix="Give one of them.")
     said: list[tuple[str, str | None]] = [(cast(Action, name), None) for name in given]
     said += [("language", language)] if language else []
     said += [("note", note)] if note is not None else []

@@ -58,7 +58,9 @@ def agreement(cli: Cli, first: str, second: str) -> None:
 
 @click.command("progress")
 @click.argument("profile", default="")
-@click.option("--by", "author", default="", help="Whose pace; else config.toml's author, else the login name.")
+@click.option(
+    "--by", "author", metavar="PERSON", default="", help="Whose pace; else config.toml's author, else the login name."
+)
 @json_option
 @pass_cli
 def progress(cli: Cli, profile: str, author: str) -> None:

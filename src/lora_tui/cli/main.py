@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lora_tui import __version__
+from lora_tui.cli.groups import path_of
 from lora_tui.cli.output import Cli, safe
 from lora_tui.workspace.errors import LoraTuiError
 
@@ -22,15 +23,15 @@ INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "app": ("app", "Open the app (what `lora-tui` alone does on a terminal)."),
     "ingest": ("ingest", "Read the sessions your coding agent recorded."),
-    "capture": ("capture", "The system prompt and tools your agents really send."),
+    "capture": ("capture", "Keep the system prompt and the tools your agent really sends."),
     "mine": ("mine", "Take in the commits of git repositories that are worth learning from."),
     "sessions": ("sessions", "List and show recorded conversations."),
     "examples": ("examples", "List and show training candidates with their language evidence."),
-    "label": ("label", "Accept, reject, skip, relabel, note, tag; undo; agreement and progress."),
-    "augment": ("augment", "More examples for a language that has few: real code, requests written for it."),
-    "queue": ("queue", "Frozen lists of examples to decide about."),
-    "dedupe": ("dedupe", "Examples that are almost the same."),
-    "redact": ("redact", "Secrets and personal data: what the rules find in a file."),
+    "label": ("label", "Accept, reject, skip, relabel, flag, note, tag; undo; agreement and progress."),
+    "augment": ("augment", "Make examples for a language that has few: real code, requests written for it."),
+    "queue": ("queue", "Freeze a list of examples to decide about; show how far it is."),
+    "dedupe": ("dedupe", "Show examples that are almost the same."),
+    "redact": ("redact", "Say where a file holds secrets or personal data, never which."),
     "dataset": ("dataset", "Build immutable dataset versions from accepted examples."),
     "profiles": ("profiles", "The recipes of the specialists."),
     "plan": ("plan", "What a training run would do, before it does it."),
@@ -117,6 +118,14 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        message = error.format_message()
+        path = path_of(error.ctx) if error.ctx is not None else "lora-tui"
+        click.echo(f"error: {message[:1].lower()}{message[1:].rstrip('.')}\n  See: {path} --help", err=True)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

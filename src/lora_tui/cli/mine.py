@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, json_option, pass_cli, table
+from lora_tui.cli.output import Cli, Number, json_option, pass_cli, table
 from lora_tui.curation.refresh import Refreshed, refresh
 from lora_tui.sources.git.filters import Filters
 from lora_tui.sources.git.filters import table as filters_table
@@ -19,13 +19,13 @@ from lora_tui.workspace.errors import BadInput, SourceError
 
 @click.command("mine")
 @click.argument("repositories", nargs=-1, type=click.Path(path_type=Path), metavar="REPO...")
-@click.option("--language", "languages", multiple=True, metavar="NAME", help="Only this language; may be repeated.")
-@click.option("--without", "off", multiple=True, metavar="RULE", help="Leave a rule out; may be repeated.")
-@click.option("--with", "on", multiple=True, metavar="RULE", help="Add a rule that is off; may be repeated.")
+@click.option("--language", "languages", multiple=True, metavar="L", help="Only this language (repeatable).")
+@click.option("--without", "off", multiple=True, metavar="RULE", help="Leave a rule out (repeatable).")
+@click.option("--with", "on", multiple=True, metavar="RULE", help="Add a rule that is off (repeatable).")
 @click.option("--rules", "show_rules", is_flag=True, help="List the rules, then stop.")
 @click.option(
     "--max-chars",
-    type=click.IntRange(500, 1_000_000),
+    type=Number(500, 1_000_000),
     default=MAX_CHARACTERS,
     show_default=True,
     help="Longest example (code before and after); longer files are cut to the functions around the changes.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Advance = Callable[..., None]  # (done, total=0, text="")
 
-NUMBER = click.IntRange(1, 2**63 - 1)  # an id or a limit: what SQLite can count
+_MOST = 2**63 - 1  # what SQLite can count
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -26,6 +26,30 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def safe(text: str) -> str:
     """Text for a terminal: without control characters, with which a recorded session could command it."""
     return _CONTROL.sub("", text)
+
+
+class Number(click.ParamType[int]):
+    """A whole number, from `least` on."""
+
+    name = "number"
+
+    def __init__(self, least: int = 0, most: int = _MOST) -> None:
+        self._least, self._most = least, most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number a person typed."""
+        try:
+            number = int(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if number < self._least:
+            self.fail(f"{number} is too small: the least is {self._least}", param, ctx)
+        if number > self._most:
+            self.fail(f"{number} is too large: the most is {self._most:,}", param, ctx)
+        return number
+
+
+NUMBER = Number(1)  # an id or a limit
 
 
 class Cli:

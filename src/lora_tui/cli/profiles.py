@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, json_option, pass_cli, table
 from lora_tui.workspace import toml
 from lora_tui.workspace.profiles import load_profile, profile_paths
 
 
-@click.group("profiles")
+@click.group("profiles", cls=Group)
 def group() -> None:
     """The recipes of the specialists: base model, data, LoRA, training, verification."""
 

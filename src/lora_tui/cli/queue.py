@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from lora_tui.cli.default_command import DEFAULT, DefaultCommand
 from lora_tui.cli.filters import filter_options, in_words
-from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, table
+from lora_tui.cli.groups import DEFAULT, DefaultCommand
+from lora_tui.cli.output import NUMBER, Cli, Number, ago, json_option, pass_cli, table
 from lora_tui.curation import examples, queues
 from lora_tui.curation.filters import EVERYTHING, Filter
 from lora_tui.curation.orders import ORDERS, WORDS, Order
@@ -17,7 +17,9 @@ from lora_tui.curation.queues import Item, Queue
 from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import BadInput
 
-_by = click.option("--by", "author", default="", help="Whose queue; else config.toml's author, else the login name.")
+_by = click.option(
+    "--by", "author", metavar="PERSON", default="", help="Whose queue; else config.toml's author, else the login name."
+)
 _repeats = click.option(
     "--repeats",
     type=click.FloatRange(0, 1),
@@ -25,7 +27,7 @@ _repeats = click.option(
     show_default=True,
     help="Share of earlier decisions to ask again.",
 )
-_limit = click.option("--limit", type=click.IntRange(0), default=0, help="Only the first so many; 0: all.")
+_limit = click.option("--limit", type=Number(), default=0, help="Only the first so many; 0: all.")
 
 
 @click.group("queue", cls=DefaultCommand)
@@ -64,7 +66,7 @@ def plain(
 
 
 @group.command("list")
-@click.option("--by", "author", default="", help="Only this person's queues.")
+@click.option("--by", "author", metavar="PERSON", default="", help="Only this person's queues.")
 @json_option
 @pass_cli
 def list_(cli: Cli, author: str) -> None:
@@ -76,7 +78,11 @@ def list_(cli: Cli, author: str) -> None:
     ]
     cli.emit(
         {"queues": [_as_data(queue) for queue in found]},
-        lambda: table(rows, ("name", "by", "done", "left", "order", "age", "filter"), empty="no queues yet"),
+        lambda: table(
+            rows,
+            ("name", "by", "done", "left", "order", "age", "filter"),
+            empty="no queues yet: lora-tui queue NAME --language L",
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, json_option, pass_cli, table
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.redact_rules import table as rule_table
@@ -18,7 +19,7 @@ from lora_tui.workspace.errors import BadInput
 _FOUND_SECRETS = 1
 
 
-@click.group("redact")
+@click.group("redact", cls=Group)
 def group() -> None:
     """Secrets and personal data: what the rules find. Values are never printed."""
 
@@ -90,4 +91,4 @@ def _in_file(path: Path, off: frozenset[str]) -> list[Finding]:
         with path.open("rb") as file:
             return list(findings(file, off))
     except OSError as error:
-        raise BadInput(f"cannot read: {error.strerror}", where=str(path)) from error
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(path), fix="Check the path.") from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.verify import report
 
 
-@click.group("reports")
+@click.group("reports", cls=Group)
 def group() -> None:
     """Earlier verification reports."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, duration, json_option, pass_cli, safe, table
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.supervisor import Run
@@ -19,7 +20,7 @@ _SHOWN_KINDS = ("train", "verify")
 _POLL_SECONDS = 0.3
 
 
-@click.group("runs")
+@click.group("runs", cls=Group)
 def group() -> None:
     """Runs go on by themselves: list, watch, stop and resume them from any terminal."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from lora_tui.cli.groups import Group
 from lora_tui.cli.output import NUMBER, Cli, ago, json_option, pass_cli, safe, table
 from lora_tui.curation.redact import Redactor, redact_text
 from lora_tui.curation.redact_rules import switched_off
@@ -17,7 +18,7 @@ from lora_tui.sources.model import Message, as_sent, text_of
 _SHOWN_CHARACTERS = 2_000
 
 
-@click.group("sessions")
+@click.group("sessions", cls=Group)
 def group() -> None:
     """The conversations that were read, as your agent sent them to its model."""
 

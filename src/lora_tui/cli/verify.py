@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from lora_tui.cli.output import Cli, json_option, pass_cli
+from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
 from lora_tui.cli.runs import line_of, watch
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.view import RunView
@@ -18,7 +18,7 @@ from lora_tui.workspace.errors import LoraTuiError
 @click.argument("suite")
 @click.option("--baseline", required=True, metavar="E", help="base:PATH, adapter:NAME@V or openai:URL#MODEL.")
 @click.option("--tuned", required=True, metavar="E", help="The same, for the fine-tune.")
-@click.option("--max-tokens", default=256, show_default=True, type=click.IntRange(1))
+@click.option("--max-tokens", default=256, show_default=True, type=NUMBER)
 @json_option
 @pass_cli
 def command(cli: Cli, suite: str, baseline: str, tuned: str, max_tokens: int) -> None:

@@ -59,7 +59,7 @@ def open_repository(path: Path) -> Repository:
     """
     where = str(path.expanduser().absolute())
     if not os.path.isdir(where):
-        raise SourceError("no such folder", where=where)
+        raise SourceError("no such folder", where=where, fix="Give the folder of a clone, or a bare repository.")
     base = ["git", "-C", where, "-c", "core.fsmonitor=false"]
     said = _run(
         [
