@@ -19,13 +19,14 @@ from lora_tui.sources.words import word_count
 
 Outcome = Literal["success", "unknown", "complained", "failed"]
 
-VERSION = 1  # raise it when the same messages would give another outcome; the table has its own
+VERSION = 2  # raise it when the same messages would give another outcome; the table has its own
 
 _REAL_CODE = {"git": "a commit of the repository's history", "augment": "code of a repository as people wrote it"}
 
 _LOOKED_AT = 20_000  # last characters of an output: results stand at the end
 _RESULT_CHARACTERS = 4_000  # and "all passed" at the very end
 _WORDS = 240  # first characters of what the user says
+_NO = re.compile(r"\W*(?:no|nope)\b[\s,.!-]*", re.IGNORECASE)
 _NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\|?|;|\n)\s*")
 _HIDES_EXIT = re.compile(r"\||;|&\s*$")  # behind a check: the exit code is another command's
 
@@ -76,6 +77,8 @@ def continues(words: str) -> bool:
 
 def refuses(answer: str) -> bool:
     """Whether an answer that did nothing else is a refusal."""
+    if "`" in answer:  # it names code: an answer about the work
+        return False
     return len(answer) <= 600 and rules().refusal.search(answer[:_WORDS]) is not None
 
 
@@ -91,7 +94,7 @@ class Course:
         self._applied: list[str] = []
         self._complaint = self._undone = self._content = ""
         self.edited = False
-        self._asked = False
+        self._asked = self._asks_back = False
 
     def add(self, message: Message, actions: Sequence[Action] = ()) -> None:
         """Take in one message with what each of its calls does."""
@@ -150,6 +153,7 @@ class Course:
     def _answer(self, message: Message) -> None:
         """Edits in the text of an answer; whoever applied them noted which, and the commit made of them."""
         about = message.about
+        self._asks_back = text_of(message).rstrip().endswith("?")
         if not about.error and (about.diffs or edits_in_text(text_of(message))):
             self._edit()
         self._applied += about.diffs
@@ -158,6 +162,8 @@ class Course:
 
     def _said(self, words: str) -> None:
         start = words[:_WORDS]
+        if self._asks_back and (answer := _NO.match(start)):
+            start = start[answer.end() :]  # to a question, "no" is an answer
         if self._rules.undo.search(start):
             self._undone = _short(words)
         elif self._rules.complaint.search(start):

@@ -111,7 +111,7 @@ def _one_session(connection: sqlite3.Connection, session: int, made_with: str, o
     found = list(segments(stored_messages(connection, session), source, off, secrets))
     if secrets:  # what a later message tells may stand alone in an earlier one
         found = list(segments(stored_messages(connection, session), source, off, secrets))
-        _hide_in_title(connection, session, secrets)
+        _hide_in_title(connection, session, secrets, off)
     for segment in found:
         stored = known.pop(segment.native_id, None)
         if stored is not None and same_rules and stored.is_still(segment):
@@ -128,11 +128,11 @@ def _one_session(connection: sqlite3.Connection, session: int, made_with: str, o
     return reasons
 
 
-def _hide_in_title(connection: sqlite3.Connection, session: int, secrets: dict[str, Rule]) -> None:
+def _hide_in_title(connection: sqlite3.Connection, session: int, secrets: dict[str, Rule], off: frozenset[str]) -> None:
     """A title is shown in lists, where what its conversation tells about it is not read."""
     (title,) = connection.execute("SELECT title FROM session WHERE id = ?", (session,)).fetchone()
     if any(value in title for value in secrets):
-        safe = Redactor(repeated=dict(secrets)).text(title)
+        safe = Redactor(off, dict(secrets)).text(title)
         connection.execute("UPDATE session SET title = ? WHERE id = ?", (safe, session))
 
 

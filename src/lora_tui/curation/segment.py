@@ -3,7 +3,7 @@
 A turn of three words or fewer ("continue", "yes please"), and a longer one that only says to go on, asks nothing by
 itself and stays with the segment before it. What is no candidate is kept with the reason: nothing done and nothing said
 ('empty'), the provider failed ('error'), the user stopped it ('interrupted'), the model refused ('refused'), or it made
-the same call three times running ('looping').
+the same call with the same result three times running ('looping').
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from lora_tui.sources.words import word_count
 VERSION = 4  # raise it when the same messages would give other segments
 
 _SHORT_TURN_WORDS = 3
-_LOOP = 3  # the same call this many times running
+_LOOP = 3  # the same call with the same output this many times running
+_CALLS_LOOP = 8  # whatever the outputs are
 _BREAKS = ("compaction", "subtask")  # what the model says next answers these, not the request before them
 _SEARCH_CHARACTERS = 4_000
 _REQUEST_CHARACTERS = 200
@@ -115,6 +116,8 @@ class _Open:
         self.interrupted = self.failed = self.acted = self.called = False
         self.calls: list[int] = []
         self.repeated, self.last_call = 0, ("", "")
+        self.same, self.last_output = 0, ""  # outputs of the repeated call, and the one that came last
+        self.open_repeats: set[str] = set()  # ids of its calls whose output is still to come
         self.looping = False
         self.search: list[str] = []
         self.room = _SEARCH_CHARACTERS
@@ -137,6 +140,8 @@ class _Open:
         self.course.add(message, done)
         if message.role == "assistant":
             self._answer(message, text, done)
+        elif message.role == "tool":
+            self._output(message.tool_call_id, text)
         elif message.role == "user":
             self.request = self.request or own_words(message)
             self._remember(own_words(message))
@@ -166,9 +171,22 @@ class _Open:
 
     def _repeat(self, call: ToolCall) -> None:
         this = (call.function.name, call.function.arguments)
-        self.repeated = self.repeated + 1 if this == self.last_call else 1
+        if this != self.last_call:
+            self.repeated = self.same = 0
+            self.open_repeats.clear()
+        self.repeated += 1
         self.last_call = this
-        self.looping = self.looping or self.repeated >= _LOOP
+        self.open_repeats.add(call.id)
+        self.looping = self.looping or self.repeated >= _CALLS_LOOP
+
+    def _output(self, call_id: str, text: str) -> None:
+        """A test that is run again, or a wait for something, has another output each time; a loop has not."""
+        if call_id not in self.open_repeats:
+            return
+        self.open_repeats.discard(call_id)
+        self.same = self.same + 1 if self.same and text == self.last_output else 1
+        self.last_output = text
+        self.looping = self.looping or self.same >= _LOOP
 
     def _identify(self, call: ToolCall) -> None:
         """Number a call by what was asked and called: a fork's copy gets the same number."""

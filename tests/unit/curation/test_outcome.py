@@ -197,3 +197,15 @@ def test_outputs_of_calls_nobody_made_are_no_sign() -> None:
     course = Course()
     course.add(Message(role="tool", content="test result: ok. 1 passed", tool_call_id="nobody"))
     assert (course.outcome(), course.signals()) == ("unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [("No.", "success"), ("No, now write the docs please", "success"), ("No, that's wrong and it fails", "complained")],
+)
+def test_no_is_an_answer_to_a_question_and_a_complaint_otherwise(said: str, outcome: str) -> None:
+    passed = run("cargo test", "test result: ok. 3 passed; 0 failed", 0)
+    asked = first([REQUEST, *EDIT, *passed, says("Done. Shall I rename the file too?"), user(said), says("Fine.")])
+    assert asked.outcome == outcome
+    told = first([REQUEST, *EDIT, *passed, says("Done."), user(said), says("Fine.")])
+    assert told.outcome == "complained"

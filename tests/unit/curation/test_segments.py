@@ -105,11 +105,24 @@ def test_what_nobody_should_learn_is_dropped_with_its_reason(
     [
         looping(2),
         [*looping(2), *calls("edit", {"filePath": "a.rs"}, "ok"), *looping(2)],
+        [
+            *(one for time in "123" for one in calls("bash", {"command": "make test"}, f"0.{time} s", call_id=time)),
+            says("It passes each time."),
+        ],
+        [says("We can't use a callback here, because the parser is synchronous.")],
         [*calls("bash", {"command": "make"}, "…"), *looping(4, "write_stdin"), says("Built.")],
         [*calls("read", {"filePath": "a.rs"}, "x"), says("I'm sorry, but I can't help with that.")],
         [says("", error="APIError", origin="error"), says("After another try: done.")],
     ],
-    ids=["twice", "twice and again after an edit", "waiting", "looked before it refused", "the second try answered"],
+    ids=[
+        "twice",
+        "twice and again after an edit",
+        "three other outcomes",
+        "an answer with can't",
+        "waiting",
+        "looked before it refused",
+        "the second try answered",
+    ],
 )
 def test_what_only_resembles_a_reason_to_drop_stays(workspace: Workspace, messages: list[Message]) -> None:
     store_session(workspace, "ses_1", [user("Make the parser faster please"), *messages])
