@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,24 @@ def test_a_program_that_hangs_is_ended_and_leaves_nothing(
     assert not list(tmp_path.glob("lora-tui-capture-*"))
     mine = psutil.Process().children(recursive=True)
     assert not [child for child in mine if str(FAKE) in " ".join(child.cmdline())]
+
+
+def test_a_capture_that_is_terminated_leaves_no_copy_of_the_settings(
+    workspace: Workspace, home: Path, program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setenv("FAKE_OPENCODE", "hang")
+    command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), "capture", "opencode"]
+    running = subprocess.Popen([*command, "--agent", "build-rust", "--opencode", str(program)])
+    end = time.monotonic() + 20
+    while not any(scratch.rglob("opencode.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert any(scratch.rglob("opencode.json"))
+    running.terminate()
+    assert running.wait(20) == 128 + signal.SIGTERM
+    assert not list(scratch.iterdir())
 
 
 def test_without_opencode_its_path_is_asked_for(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

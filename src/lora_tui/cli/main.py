@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 
 import click
 from click.shell_completion import CompletionItem
@@ -104,6 +106,8 @@ def cli(context: click.Context, workspace: str | None, no_mouse: bool) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 failure, 2 bad input, 130 interrupt."""
     shared = Cli()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         result = cli.main(args=arguments, prog_name="lora-tui", standalone_mode=False, obj=shared)
     except LoraTuiError as error:
@@ -135,6 +139,11 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception:
         return _crashed(shared)
     return result if isinstance(result, int) else 0
+
+
+def _terminated(number: int, _: object) -> None:
+    """End as an exception does: what holds a temporary folder or a half-written file lets it go."""
+    raise SystemExit(128 + number)
 
 
 def _crashed(shared: Cli) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from lora_tui.sources.registry import SOURCES, Preview, Previewing, Store, source
+from lora_tui.sources.registry import SOURCES, KeptNowhere, Preview, Previewing, Store, source
 from lora_tui.sources.unread import Unread
 from lora_tui.workspace.errors import BadInput, SourceError
 
@@ -58,6 +58,8 @@ def discover() -> Discovery:
     for name in SOURCES:
         try:
             stores = source(name).stores(())
+        except KeptNowhere:
+            continue
         except SourceError as error:
             missing.append(Missing(name, error.what))
         except OSError as error:

@@ -22,7 +22,7 @@ from lora_tui.sources.opencode.database import RANK, Lost
 from lora_tui.sources.opencode.rows import MessageData, PartData, decode, message_data, part_data
 from lora_tui.sources.opencode.source import Opencode
 from lora_tui.sources.opencode.storage import SessionFile
-from lora_tui.sources.registry import Opened, Quarantine, Quarantined, Store
+from lora_tui.sources.registry import KeptNowhere, Opened, Quarantine, Quarantined, Store
 from lora_tui.workspace.errors import SourceError
 
 READER = 1  # raise it when the same file would be read differently; tables.READER counts too
@@ -66,7 +66,7 @@ class OpencodeExport:
     def stores(self, paths: Sequence[Path]) -> list[Store]:
         """One store per file; a folder stands for the exports in it, other JSON there is left alone."""
         if not paths:
-            raise SourceError("opencode's exports have no place of their own", fix=_USAGE)
+            raise KeptNowhere("opencode's exports have no place of their own", fix=_USAGE)
         found: list[Path] = []
         for path in map(Path.absolute, paths):
             found += _in_folder(path) if path.is_dir() else [path]

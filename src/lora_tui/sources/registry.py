@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from lora_tui.sources.model import Message, Session
-from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.errors import BadInput, SourceError
 
 
 class Registered(NamedTuple):
@@ -68,6 +68,10 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 Quarantine = Callable[[Quarantined], None]
+
+
+class KeptNowhere(SourceError):
+    """A source that has no place of its own was asked without a PATH."""
 
 
 class ChangedMeanwhile(Exception):

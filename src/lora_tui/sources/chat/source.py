@@ -20,7 +20,7 @@ from lora_tui.sources.chat.conversation import Conversation, NotAChat
 from lora_tui.sources.chat.formats import conversation
 from lora_tui.sources.chat.rows import Row, rows
 from lora_tui.sources.model import Message, Session
-from lora_tui.sources.registry import ChangedMeanwhile, Opened, Quarantine, Quarantined, Store
+from lora_tui.sources.registry import ChangedMeanwhile, KeptNowhere, Opened, Quarantine, Quarantined, Store
 from lora_tui.workspace.errors import SourceError
 
 FORMAT = 1  # of what is made of a row: a higher number has every row made anew
@@ -37,7 +37,7 @@ class Chat:
     def stores(self, paths: Sequence[Path]) -> list[Store]:
         """One store per file; a folder is a saved `datasets` folder, or stands for the chat files in it."""
         if not paths:
-            raise SourceError("chat files have no place of their own", fix=_USAGE)
+            raise KeptNowhere("chat files have no place of their own", fix=_USAGE)
         found: list[Path] = []
         for path in map(Path.absolute, paths):
             found += [path] if table.is_table(path) or not path.is_dir() else _in_folder(path)
