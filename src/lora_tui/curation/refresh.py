@@ -193,6 +193,8 @@ def _settle_followers(connection: sqlite3.Connection, identity: int) -> None:
     followers = connection.execute("SELECT id FROM example WHERE duplicate_of = ? ORDER BY id", (identity,)).fetchall()
     for (follower,) in followers:
         connection.execute("UPDATE example SET dropped = NULL, duplicate_of = NULL WHERE id = ?", (follower,))
+        connection.execute(_TAKE_OVER, {"follower": follower, "from": identity})
+        decisions.derive(connection, [follower])
     for (follower,) in followers:
         _mark_duplicates(connection, follower)
 
@@ -226,6 +228,14 @@ UPDATE example SET first_seq = ?, last_seq = ?, key = ?, request = ?, language =
     agent = ?, model = ?, turns = ?, characters = ?, created = ?, dropped = ?, doc = ?,
     findings = ?, secrets = ?, outcome = ?, signals = ?, opinion = ?, duplicate_of = NULL
 WHERE id = ?
+"""
+
+# A copy that nobody could decide about gets what was decided about the same content.
+_TAKE_OVER = """
+INSERT INTO label (example_id, example_key, action, value, author, at, seconds, reason, batch, undoes, again)
+SELECT :follower, example_key, action, value, author, at, seconds, reason, batch, undoes, again FROM label
+WHERE example_id = :from AND example_key = (SELECT key FROM example WHERE id = :follower)
+AND NOT EXISTS (SELECT 1 FROM label WHERE example_id = :follower) ORDER BY id
 """
 
 _WEIGHT = """

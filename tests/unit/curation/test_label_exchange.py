@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,7 @@ def test_another_workspace_comes_to_the_same_state_and_twice_adds_nothing(here: 
 
 def test_the_later_decision_holds_when_the_labels_of_two_people_meet(here: Workspace, there: Workspace) -> None:
     labels.decide(here, [1], "accept", author="ana")
+    time.sleep(0.002)  # their clocks count milliseconds
     labels.decide(there, [1], "reject", author="ben")  # later
     import_labels(there, lines(here))
     import_labels(here, lines(there))
@@ -158,3 +160,18 @@ def test_a_label_from_an_impossible_time_is_listed_and_the_rest_counts(
     assert (done.added, [problem.line for problem in done.wrong]) == (1, [1])
     labels.decide(there, [1], "skip", author="ana")
     assert reading.example(there, 1).row.decision == "skip"
+
+
+def test_two_decisions_of_the_same_moment_come_to_the_same_on_both_machines(
+    here: Workspace, there: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "_now", lambda: 1_790_000_000_000)
+    for _ in range(5):
+        labels.decide(here, [1], "accept", author="ana")
+        labels.decide(there, [1], "reject", author="ben")
+    from_here, from_there = lines(here), lines(there)
+    import_labels(there, from_here)
+    import_labels(here, from_there)
+    assert reading.example(here, 1).row.decision == reading.example(there, 1).row.decision
+    labels.decide(here, [1], "skip", author="ana")
+    assert reading.example(here, 1).row.decision == "skip"

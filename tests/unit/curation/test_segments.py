@@ -337,3 +337,22 @@ def test_a_request_written_without_spaces_begins_an_example_and_a_short_turn_doe
     )
     examples.refresh(workspace)
     assert requests(workspace) == ["请把解析器改成异步的", "现在给所有公共函数加上单元测试"]
+
+
+def test_a_copy_that_takes_the_place_of_its_original_keeps_what_was_decided_about_it(workspace: Workspace) -> None:
+    told = [user("Rename the module to codec"), *calls("edit", {"filePath": "a.rs", "newString": "b"}, "ok")]
+    store_session(workspace, "ses_1", told)
+    examples.refresh(workspace)
+    labels.decide(workspace, [1], "accept", author="ana", reason="clean")
+    labels.edit(workspace, 1, [user("Rename it"), says("Renamed.")], author="ana")
+    store_session(workspace, "ses_fork", told)
+    examples.refresh(workspace)
+    assert [row.id for row in examples.rows(workspace, examples.ids(workspace))] == [1]
+    store_session(workspace, "ses_1", [user("Something else entirely, please"), says("Done.")], fingerprint="2")
+    examples.refresh(workspace)
+    copy = reading.example(workspace, 2).row
+    assert (copy.decision, copy.edited, copy.dropped) == ("accept", True, "")
+    assert reading.example(workspace, 1).row.decision is None
+    assert labels.undo(workspace, "ana", [2]).action == "edit"
+    assert labels.undo(workspace, "ana", [2]).action == "accept"
+    assert reading.example(workspace, 2).row.decision is None
