@@ -89,7 +89,7 @@ def import_labels(workspace: Workspace, lines: Iterable[bytes]) -> ImportedLabel
             try:
                 row = _row(line)
             except (msgspec.DecodeError, ValueError) as error:
-                wrong.append(Problem(number, str(error)))
+                wrong.append(Problem(number, redact_text(str(error))[0]))
                 continue
             found = connection.execute(_FIND, msgspec.structs.asdict(row) | {"messages": None}).fetchone()
             if found is None:
@@ -141,6 +141,8 @@ def _row(line: bytes) -> LabelRow:
         raise ValueError(f"the action {row.action!r} needs a value")
     if row.action in ("tag", "untag") and not TAG.fullmatch(row.value or ""):
         raise ValueError(f"{row.value!r} cannot be a tag")
+    if row.action == "tag" and redact_text(row.value or "")[1]:
+        raise ValueError("a tag must not hold a secret or personal data")
     return row
 
 

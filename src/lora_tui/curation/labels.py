@@ -209,7 +209,7 @@ def encoded(action: str, value: str | None) -> bytes | None:
     if value is None or (not value and action != "note"):
         raise BadInput(f"the action '{action}' needs {_MEANS[action]}")
     if action in ("tag", "untag") and not TAG.fullmatch(value):
-        raise BadInput(f"{value!r} cannot be a tag", fix="A tag is one word of letters, digits and . : + - _")
+        raise BadInput(f"{safe(value)!r} cannot be a tag", fix="A tag is one word of letters, digits and . : + - _")
     if action == "tag" and redact_text(value)[1]:
         raise BadInput("a tag must not hold a secret or personal data", fix="Tags are shown and exported as they are.")
     return value.encode()

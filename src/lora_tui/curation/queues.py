@@ -31,7 +31,7 @@ _NAME = re.compile(r"[\w][\w.:+-]{0,63}")
 
 
 class Queue(msgspec.Struct, frozen=True):
-    """A queue and how far it is. `left` = `total` - `done`."""
+    """A queue and how far it is. `left` = `total` - `done` - `gone`."""
 
     id: int
     name: str
@@ -42,11 +42,12 @@ class Queue(msgspec.Struct, frozen=True):
     total: int
     done: int
     repeated: int  # questions asked a second time
+    gone: int = 0  # open ones about what is no candidate any more: they are not asked
 
     @property
     def left(self) -> int:
         """Questions still open."""
-        return self.total - self.done
+        return self.total - self.done - self.gone
 
     @property
     def hides_decisions(self) -> bool:
@@ -55,13 +56,14 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One question of a queue. Where it is `hidden`, an earlier decision must not be shown."""
+    """One question of a queue. Where it is `hidden`, an earlier decision must not be shown; a `gone` one is not asked."""
 
     position: int
     example_id: int
     again: bool
     done: bool
     hidden: bool
+    gone: bool = False
 
 
 def create(
@@ -116,8 +118,8 @@ def listed(workspace: Workspace, author: str = "") -> list[Queue]:
     """Every queue, of one author or of all, the newest first."""
     found = workspace.connection().execute(_LIST, (author, author)).fetchall()
     return [
-        Queue(identity, name, by, _filter(condition), order, created, total, done, repeated)
-        for identity, name, by, condition, order, created, total, done, repeated in found
+        Queue(identity, name, by, _filter(condition), order, created, total, done, repeated, gone)
+        for identity, name, by, condition, order, created, total, done, repeated, gone in found
     ]
 
 
@@ -132,13 +134,13 @@ def remove(workspace: Workspace, name: str, author: str) -> Queue:
 def items(workspace: Workspace, queue: Queue, start: int = 0, count: int | None = None) -> list[Item]:
     """The questions from position `start` on."""
     found = workspace.connection().execute(
-        "SELECT position, example_id, again, batch IS NOT NULL FROM queue_item "
-        "WHERE queue_id = ? AND position >= ? ORDER BY position LIMIT ?",
+        "SELECT position, example_id, again, batch IS NOT NULL, example.id IS NULL OR dropped IS NOT NULL "
+        "FROM queue_item LEFT JOIN example ON example.id = example_id WHERE queue_id = ? AND position >= ? ORDER BY position LIMIT ?",
         (queue.id, start, -1 if count is None else count),
     )
     return [
-        Item(position, identity, bool(again), bool(done), bool(again) or queue.hides_decisions)
-        for position, identity, again, done in found
+        Item(position, identity, bool(again), bool(done), bool(again) or queue.hides_decisions, bool(gone))
+        for position, identity, again, done, gone in found
     ]
 
 
@@ -233,10 +235,10 @@ def _close(connection: sqlite3.Connection, queue: Queue, position: int, identity
 def _freeze(
     workspace: Workspace, name: str, author: str, filter: Filter, order: str, asked: Sequence[tuple[int, bool]]
 ) -> Queue:
-    if not _NAME.fullmatch(name):
-        raise BadInput(f"{name!r} cannot be a queue's name", fix="One word of letters, digits and . : + - _")
     if redact_text(name)[1]:
         raise BadInput("a queue's name must not hold a secret or personal data", fix="Choose another name.")
+    if not _NAME.fullmatch(name):
+        raise BadInput(f"{name!r} cannot be a queue's name", fix="One word of letters, digits and . : + - _")
     now = time.time_ns() // 1_000_000
     with workspace.transaction() as connection:
         if connection.execute("SELECT 1 FROM queue WHERE name = ? AND author = ?", (name, author)).fetchone():
@@ -290,10 +292,11 @@ def _filter(condition: bytes) -> Filter:
 
 
 _LIST = """
-SELECT queue.id, name, author, filter, order_by, created,
-    count(queue_item.queue_id), count(batch), coalesce(sum(queue_item.again), 0)
-FROM queue LEFT JOIN queue_item ON queue_item.queue_id = queue.id
-WHERE author = ? OR ? = '' GROUP BY queue.id ORDER BY created DESC, queue.id DESC
+SELECT queue.id, queue.name, queue.author, queue.filter, order_by, queue.created,
+    count(queue_item.queue_id), count(batch), coalesce(sum(queue_item.again), 0),
+    count(queue_item.queue_id) FILTER (WHERE batch IS NULL AND (example.id IS NULL OR example.dropped IS NOT NULL))
+FROM queue LEFT JOIN queue_item ON queue_item.queue_id = queue.id LEFT JOIN example ON example.id = example_id
+WHERE author = ? OR ? = '' GROUP BY queue.id ORDER BY queue.created DESC, queue.id DESC
 """
 
 _NEXT = """

@@ -175,3 +175,12 @@ def test_two_decisions_of_the_same_moment_come_to_the_same_on_both_machines(
     assert reading.example(here, 1).row.decision == reading.example(there, 1).row.decision
     labels.decide(here, [1], "skip", author="ana")
     assert reading.example(here, 1).row.decision == "skip"
+
+
+@pytest.mark.parametrize("tag", [SECRET, f"not one word {SECRET}"])
+def test_a_tag_with_a_secret_is_not_taken_in_and_not_repeated(here: Workspace, there: Workspace, tag: str) -> None:
+    labels.decide(here, [1], "tag", "good", author="ana")
+    [row] = [msgspec.json.decode(line) for line in lines(here)]
+    done = import_labels(there, [msgspec.json.encode(row | {"value": tag})])
+    assert (done.added, len(done.wrong)) == (0, 1)
+    assert SECRET not in str(done)
