@@ -275,3 +275,18 @@ async def test_an_editor_that_fails_says_where_the_draft_is(open_app: OpenApp, t
     assert problem is not None
     assert "draft.toml" in str(problem)
     assert "'false' ended with code 1" in str(problem)
+
+
+async def test_a_question_about_what_was_withdrawn_is_not_asked(open_app: OpenApp, little: Workspace) -> None:
+    queue = queues.create(little, "mine", Filter(decision="unlabelled"), author="someone")
+    gone = queues.items(little, queue)[1].example_id
+    with little.transaction() as connection:
+        connection.execute("UPDATE example SET dropped = 'withdrawn' WHERE id = ?", (gone,))
+    assert queues.open(little, "mine", "someone").left == 6
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 8")
+        await pilot.press("Q", "enter")
+        text = await shown(pilot.app, "mine  6 left of 7 · 1 withdrawn")
+        assert "withdrawn: " in text
+        await pilot.press("a")
+        await shown(pilot.app, "3 of 7")

@@ -154,7 +154,9 @@ def _free(name: str) -> None:
 def _made(cli: Cli, made: Queue) -> None:
     repeated = f", {made.repeated:,} of them asked again" if made.repeated else ""
     order = WORDS.get(made.order, "a second opinion")  # type: ignore[call-overload]
-    cli.emit(_as_data(made), f"queue {made.name}: {made.total:,} questions{repeated}; {order}")
+    cli.emit(
+        _as_data(made), f"queue {made.name}: {made.total:,} question{'' if made.total == 1 else 's'}{repeated}; {order}"
+    )
 
 
 def _show(cli: Cli, queue: Queue, upcoming: int) -> None:
@@ -166,6 +168,7 @@ def _show(cli: Cli, queue: Queue, upcoming: int) -> None:
     def text() -> str:
         lines = [
             f"queue {queue.name} of {queue.author}: {queue.done:,} of {queue.total:,} done, {queue.left:,} left"
+            + (f"; {queue.gone:,} withdrawn" if queue.gone else "")
             + (f"; {left_filter:,} left the filter" if left_filter else ""),
             f"{in_words(queue.filter)}; {queue.order}",
         ]

@@ -56,7 +56,7 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One question of a queue. Where it is `hidden`, an earlier decision must not be shown; a `gone` one is not asked."""
+    """One question of a queue. `hidden`: an earlier decision must not be shown; `gone`: it is not asked any more."""
 
     position: int
     example_id: int
@@ -135,7 +135,8 @@ def items(workspace: Workspace, queue: Queue, start: int = 0, count: int | None 
     """The questions from position `start` on."""
     found = workspace.connection().execute(
         "SELECT position, example_id, again, batch IS NOT NULL, example.id IS NULL OR dropped IS NOT NULL "
-        "FROM queue_item LEFT JOIN example ON example.id = example_id WHERE queue_id = ? AND position >= ? ORDER BY position LIMIT ?",
+        "FROM queue_item LEFT JOIN example ON example.id = example_id "
+        "WHERE queue_id = ? AND position >= ? ORDER BY position LIMIT ?",
         (queue.id, start, -1 if count is None else count),
     )
     return [
@@ -212,10 +213,12 @@ def decide_together(
 
 
 def left_filter(workspace: Workspace, queue: Queue) -> int:
-    """How many open questions are about examples that no longer pass the queue's filter. One query per call."""
+    """How many open questions are about candidates that no longer pass the queue's filter. One query per call."""
     passing = set(examples.ids(workspace, queue.filter))
     found = workspace.connection().execute(
-        "SELECT example_id FROM queue_item WHERE queue_id = ? AND batch IS NULL AND NOT again", (queue.id,)
+        "SELECT example_id FROM queue_item JOIN example ON example.id = example_id "
+        "WHERE queue_id = ? AND batch IS NULL AND NOT again AND dropped IS NULL",
+        (queue.id,),
     )
     return sum(identity not in passing for (identity,) in found)
 

@@ -30,7 +30,8 @@ class QueueRun:
         self.ids = array("q", (item.example_id for item in items))
         self._hidden = {item.position for item in items if item.hidden}
         self.masked = {item.position for item in items if item.hidden and not item.done}
-        self._open = {item.position for item in items if not item.done}
+        self._open = {item.position for item in items if not item.done and not item.gone}
+        self._gone = sum(item.gone and not item.done for item in items)
         self.standing = Standing(0, None)
 
     @property
@@ -58,6 +59,8 @@ class QueueRun:
     def words(self) -> str:
         """Name, what is left, pace and time in one line, the most important first."""
         parts = [f"{self.left:,} left of {len(self.ids):,}"]
+        if self._gone:
+            parts.append(f"{self._gone:,} withdrawn")
         if self.standing.left_filter:
             parts.append(f"{self.standing.left_filter:,} left the filter")
         if self.standing.per_hour:

@@ -53,11 +53,12 @@ class ExampleRows:
         mark, tone = MARKS.get(decision or "", (" ", ""))
         marks = mark + ("!" if row.flagged else " ") + ("e" if row.edited else " ")
         certain = f"{row.confidence:.2f}" if row.confidence else "  – "
+        request = one_line(row.request or row.title)
         own = row.language != row.machine_language and not masked
         return [
             Cell(marks, "warn" if row.flagged and not decision else tone),
             Cell(row.machine_language if masked else row.language, "accent"),
-            Cell(one_line(row.request or row.title), "muted" if decision else ""),
+            Cell(f"{row.dropped}: {request}", "muted") if row.dropped else Cell(request, "muted" if decision else ""),
             *source,
             Cell(" own" if own else certain, "muted"),
             Cell(str(row.turns), "muted"),
