@@ -170,7 +170,10 @@ def test_what_is_no_candidate_any_more_is_not_asked(fill: Fill) -> None:
     queue = queues.create(workspace, "q", author="ana")
     workspace.connection().execute("UPDATE example SET dropped = 'withdrawn' WHERE id = 2")
     assert queues.next_position(workspace, queue) == 1
-    assert queues.left_filter(workspace, queue) == 1
+    assert queues.left_filter(workspace, queue) == 0
+    queue = queues.open(workspace, "q", "ana")
+    assert (queue.gone, queue.left) == (1, 1)
+    assert [item.gone for item in queues.items(workspace, queue)] == [True, False]
 
 
 def test_a_taken_or_impossible_name_and_an_empty_filter_are_refused(fill: Fill) -> None:
