@@ -290,3 +290,12 @@ async def test_a_question_about_what_was_withdrawn_is_not_asked(open_app: OpenAp
         assert "withdrawn: " in text
         await pilot.press("a")
         await shown(pilot.app, "3 of 7")
+
+
+async def test_help_says_what_a_row_shows_and_promises_no_key_that_means_something_else(open_app: OpenApp) -> None:
+    async with open_app("sessions").run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("question_mark", "end")
+        text = await shown(pilot.app, "✓ accepted   ✗ rejected   · skipped   ! flagged   e edited")
+        assert "f3  " in text
+        assert "f3  2" not in text  # on this screen 2 is a language

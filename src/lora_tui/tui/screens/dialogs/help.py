@@ -58,13 +58,15 @@ class HelpDialog(Dialog[None]):
             self._widget: "In the list or text",
             "app": "Everywhere",
         }
+        own = {key for action in actions(self._place) for key in keys_of(action, shell.keymap)}
         for place in (self._place, self._widget, "app"):
             found = actions(place) if place else []
             if not found:
                 continue
             lines += [Content.styled(titles[place], "bold $primary")]
             for action in found:
-                keys, text = "  ".join(keys_of(action, shell.keymap)), action.help
+                keys = "  ".join(key for key in keys_of(action, shell.keymap) if place != "app" or key not in own)
+                text = action.help
                 if action.id == "sessions.language1":
                     keys, text = "1–9", f"It is {', '.join(shell.config.languages[:9])}; go to the next."
                 elif action.id.startswith("sessions.language") and action.id[-1].isdigit():
