@@ -90,7 +90,7 @@ def test_a_number_beyond_64_bit_is_a_usage_error(
     arguments: list[str], workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--workspace", str(workspace.root), *arguments]) == 2
-    assert "is not in the range" in capfd.readouterr().err
+    assert "is too large" in capfd.readouterr().err
 
 
 def test_every_command_but_the_app_knows_json() -> None:

@@ -45,7 +45,7 @@ class Number(click.ParamType[int]):
         if number < self._least:
             self.fail(f"{number} is too small: the least is {self._least}", param, ctx)
         if number > self._most:
-            self.fail(f"{number} is too large: the most is {self._most:,}", param, ctx)
+            self.fail(f"{number} is too large: the most is {self._most}", param, ctx)
         return number
 
 
