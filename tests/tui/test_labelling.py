@@ -299,3 +299,18 @@ async def test_help_says_what_a_row_shows_and_promises_no_key_that_means_somethi
         text = await shown(pilot.app, "✓ accepted   ✗ rejected   · skipped   ! flagged   e edited")
         assert "f3  " in text
         assert "f3  2" not in text  # on this screen 2 is a language
+
+
+async def test_a_second_opinion_stays_blind(open_app: OpenApp, little: Workspace) -> None:
+    labels.decide(little, examples.ids(little), "accept", author="the first")
+    queues.create_overlap(little, "second", "the first", author="someone")
+    async with open_app("sessions").run_test(size=(80, 24), notifications=True) as pilot:
+        await shown(pilot.app, "✓   rust")
+        await pilot.press("Q", "enter")
+        await shown(pilot.app, "second  7 left of 7")
+        for key in ("slash", "l", "L", "F", "o", "c", "s", "D"):
+            await pilot.press(key)
+            await pilot.pause()
+        text = await shown(pilot.app, "A second opinion stays blind")
+        assert "second  7 left of 7" in text
+        assert "✓" not in text

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from lora_tui.curation import examples, labels, reading
@@ -30,11 +30,11 @@ from lora_tui.tui.screens.sessions.filters import Step, View
 from lora_tui.tui.screens.sessions.queue_run import QueueRun, Standing, standing
 from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.tui.screens.sessions.rows import ExampleRows
+from lora_tui.tui.screens.sessions.search_bar import SearchBar
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.virtual_list import VirtualList
 
 _READ_AFTER = 0.15  # seconds the cursor rests on a row before its conversation is read
-_SEARCH_AFTER = 0.12
 _COUNT_AGAIN = 5.0  # seconds between two looks at a queue's pace
 
 
@@ -98,15 +98,12 @@ class SessionsScreen(Stage):
         self._sources: list[str] = []
         self._landed = self._counted = 0.0
         self._resting: Timer | None = None
-        self._typing: Timer | None = None
 
     def body(self) -> ComposeResult:
         """Filter line, list, conversation, evidence."""
-        search = Input(placeholder="words in requests, answers, commands", id="search", compact=True)
-        search.cursor_blink = False
         with Horizontal(id="filter"):
             yield FilterLine(self.shell.keymap)
-            yield search
+            yield SearchBar()
             yield Position()
         with Vertical(id="browse"):
             yield VirtualList(id="list")
@@ -372,16 +369,27 @@ class SessionsScreen(Stage):
         _, queue = self._back
         return one_line(queue.name) if queue is not None else "the list"
 
+    def _is_blind(self) -> bool:
+        """In a second opinion nothing but its list is shown: elsewhere stands what the first person decided."""
+        blind = self._queue is not None and self._queue.hides_decisions
+        if blind:
+            self.tell("A second opinion stays blind. Q leaves it.")
+        return blind
+
     def action_narrow(self, step: Step) -> None:
         """The next label filter, or the next confidence range."""
-        self._show(self._view.next(step))
+        if not self._is_blind():
+            self._show(self._view.next(step))
 
     def action_cycle_source(self) -> None:
         """The next source."""
-        self._show(self._view.next_source(self._sources))
+        if not self._is_blind():
+            self._show(self._view.next_source(self._sources))
 
     def action_choose(self, what: Literal["language", "order", "facet"]) -> None:
         """Choose a condition or an order from a list."""
+        if self._is_blind():
+            return
         if what == "order":
             choosing.choose_order(self.app, self._view, self._show)
         elif what == "facet":
@@ -420,7 +428,7 @@ class SessionsScreen(Stage):
     def action_twins(self) -> None:
         """List this example and its near-duplicates."""
         row = self._current_row()
-        if row is None:
+        if row is None or self._is_blind():
             return
         if not row.cluster:
             self.tell("There is no near-duplicate of this one.")
@@ -450,22 +458,16 @@ class SessionsScreen(Stage):
 
     def action_search(self) -> None:
         """Open the search."""
+        if self._is_blind():
+            return
         self.add_class("-searching")
-        self._put_in_search(self._view.filter.text if self._queue is None else "")
-        self.query_one("#search", Input).focus()
+        self.query_one(SearchBar).begin(self._view.filter.text if self._queue is None else "")
 
-    def _put_in_search(self, text: str) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-        search = self.query_one("#search", Input)
-        with search.prevent(Input.Changed):
-            search.value = text
-
-    @on(Input.Changed, "#search")
-    def _typed(self, message: Input.Changed) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-        self._typing = self.set_timer(_SEARCH_AFTER, partial(self._search, message.value))
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        """Narrow the list while the person types."""
+        if message.done:
+            self._end_search()
+        self._search(message.words)
 
     def _search(self, text: str) -> None:
         if self._queue is not None and not text.strip():
@@ -474,14 +476,8 @@ class SessionsScreen(Stage):
         if view != self._view:
             self._show(view)
 
-    @on(Input.Submitted, "#search")
-    def _submitted(self, message: Input.Submitted) -> None:
-        self._end_search()
-        self._search(message.value)
-
     def _end_search(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
+        self.query_one(SearchBar).still()
         self.remove_class("-searching")
         self._list.focus()
 
