@@ -61,7 +61,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("transcript.unfold", "z", "unfold", "Show long outputs whole, or fold them again.", "unfold"),
     Action("home.next", "enter", "next step", "Go where the next step is.", "next", hint=True),
     Action("home.ingest", "i", "read history", "Read what your coding agent recorded.", "ingest", hint=True),
-    Action("home.mine", "m", "mine git", "Make examples of a repository's commits.", "mine"),
+    Action("home.mine", "m", "mine git", "Make examples of a repository's commits.", "mine", hint=True),
     Action("home.demo", "d", "demo", "Run the whole loop on bundled sessions.", "demo", hint=True),
     Action("home.refresh", "r", "refresh", "Count again.", "refresh"),
     Action("sessions.accept", "a", "accept", "Accept this example, go to the next.", "decide('accept')", hint=True),
