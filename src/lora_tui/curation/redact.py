@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -63,8 +64,10 @@ class Redactor:
             hits = self._with_repeated(text, hits)
         if not hits:
             return text
-        for rule, number in _PLACEHOLDER.findall(text):  # of an earlier redaction: their numbers are taken
-            self._highest[rule] = max(self._highest[rule], int(number))
+        there = list(_PLACEHOLDER.finditer(text))  # of an earlier redaction: their numbers are taken
+        for found in there:
+            self._highest[found[1]] = max(self._highest[found[1]], int(found[2]))
+        hits = [cut for hit in hits if (cut := _beside(hit, there)) is not None] if there else hits
         pieces: list[str] = []
         end = 0
         for hit in hits:
@@ -134,7 +137,7 @@ class Redactor:
 
     def _named(self, name: str, value: str) -> str:
         """A value whose name says that it is a secret: `"api_key": value`."""
-        if len(value) > 300 or "\n" in value or '"' in value:
+        if len(value) > 300 or "\n" in value or '"' in value or _PLACEHOLDER.search(value):
             return value
         intro = f'"{name}": "'
         for hit in scan(f'{intro}{value}"', self._rules):
@@ -168,6 +171,17 @@ class Redactor:
             number = self._highest[rule.id] = self._highest[rule.id] + 1
             self._numbers[rule.id, value] = number
         return f"<{'SECRET' if rule.kind == 'secret' else 'PII'}:{rule.id}:{number}>"
+
+
+def _beside(hit: Hit, placeholders: list[re.Match[str]]) -> Hit | None:
+    """What of a hit is no placeholder: `<SECRET:github_pat:10>` looks like the assignment of a secret itself."""
+    at = bisect_right(placeholders, hit.start, key=re.Match.start)
+    if at and hit.start < placeholders[at - 1].end():
+        return None
+    last = bisect_left(placeholders, hit.end, key=re.Match.start) - 1
+    if last >= at and hit.end < placeholders[last].end():
+        hit = hit._replace(end=placeholders[last].start())
+    return hit if hit.end > hit.start else None
 
 
 def redacted(

@@ -177,3 +177,21 @@ def test_what_is_glued_to_a_secret_is_found_once_that_is_gone() -> None:
     safe, _ = redact_text(f"password={PASSWORD}{TOKEN}{{")
     assert PASSWORD not in safe
     assert TOKEN not in safe
+
+
+@pytest.mark.parametrize("number", [9, 10, 40])
+def test_many_secrets_of_one_kind_are_each_replaced_once(number: int) -> None:
+    """From the tenth on a placeholder has two digits, and looks like a secret with a name before it."""
+    tokens = ["ghp_" + f"{place:02}aB3" * 7 + "x" for place in range(number)]
+    text = "\n".join(f"line {token}" for token in tokens)
+    safe, found = redact_text(text)
+    assert safe.split("\n") == [f"line <SECRET:github_pat:{place}>" for place in range(1, number + 1)]
+    assert found == {"github_pat": number}
+    assert redact_text(safe) == (safe, {})
+
+
+def test_a_password_that_is_a_word_of_the_placeholders_ends() -> None:
+    password = "assign" + "ment"
+    told = redacted([user(f"postgres://app:{password}@db.lab.net/app"), user(f"It is {password}, I think")])
+    assert password not in str(told.messages).replace(f"<SECRET:{password}", "")
+    assert "It is <SECRET:" in str(told.messages)
