@@ -44,7 +44,7 @@ def derive_chosen(connection: sqlite3.Connection) -> None:
 
 
 def _latest(what: str, actions: str) -> str:
-    """By time, for imported labels come into the table after newer ones; of two at the same time the same one everywhere."""
+    """By time, for imported labels come into the table after newer ones; of two at one time the same everywhere."""
     return (
         f"(SELECT {what} FROM label WHERE example_id = example.id AND example_key = example.key "
         f"AND action IN ({actions}) AND {HOLDS} ORDER BY at DESC, batch DESC, id DESC LIMIT 1)"

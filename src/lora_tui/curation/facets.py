@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from lora_tui.workspace.layout import Workspace
 
+# Each the name of a field of Filter.
 Facet = Literal["outcomes", "models", "agents", "tags", "sources", "licences", "directory", "dropped"]
-
-FACETS: tuple[Facet, ...] = get_args(Facet)  # each the name of a field of Filter
 
 _SESSION = "SELECT session.{0}, count(*) FROM example JOIN session ON session.id = session_id"
 _EXAMPLE = "SELECT coalesce({0}, ''), count(*) FROM example"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -14,7 +14,6 @@ from lora_tui.workspace import toml
 TABLE = Path(__file__).parents[1] / "rules" / "augment.toml"
 
 Kind = Literal["implement", "fix", "refactor", "test"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
