@@ -31,6 +31,7 @@ from lora_tui.tui.screens.sessions.queue_run import QueueRun, Standing, standing
 from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.tui.screens.sessions.rows import ExampleRows
 from lora_tui.tui.screens.sessions.search_bar import SearchBar
+from lora_tui.tui.screens.sessions.showing import Showing
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.virtual_list import VirtualList
 
@@ -89,10 +90,8 @@ class SessionsScreen(Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = View()
-        self._queue: Queue | None = None
+        self._showing = Showing()
         self._run: QueueRun | None = None
-        self._back: tuple[View, Queue | None] | None = None  # what esc returns to from near-duplicates, or from a queue
         self._rows: ExampleRows | None = None
         self._counts: Counts | None = None
         self._sources: list[str] = []
@@ -135,7 +134,8 @@ class SessionsScreen(Stage):
     @work(thread=True, exclusive=True, exit_on_error=False, group="list")
     def _apply(self, keep: int | None) -> None:
         """Apply the filter, or read the queue; `keep` is the example the cursor should stay on."""
-        view, queue, workspace, worker = self._view, self._queue, self.shell.workspace, get_current_worker()
+        view, queue = self._showing.view, self._showing.queue
+        workspace, worker = self.shell.workspace, get_current_worker()
         run = QueueRun(workspace, queue) if queue is not None else None
         ids = run.ids if run is not None else examples.ids(workspace, view.filter, view.order, self._author)
         if worker.is_cancelled:
@@ -146,7 +146,8 @@ class SessionsScreen(Stage):
 
     def on_sessions_screen_listed(self, message: Listed) -> None:
         """Show the list, unless another one has been asked for meanwhile."""
-        if message.view != self._view or (message.run.queue if message.run else None) != self._queue:
+        showing = self._showing
+        if message.view != showing.view or (message.run.queue if message.run else None) != showing.queue:
             return
         self._counts, self._sources, self._run = message.counts, message.sources, message.run
         masked = message.run.masked if message.run is not None else ()
@@ -157,7 +158,7 @@ class SessionsScreen(Stage):
             self._show_queue(message.run)
             self._count(message.run)
         else:
-            self._show_filter(message.view)
+            self._show_filter()
         self.set_class(not message.ids, "-nothing")
         if not message.ids:
             self.query_one(Position).show(0, 0)
@@ -167,10 +168,11 @@ class SessionsScreen(Stage):
     def _why_nothing(self, counts: Counts) -> str:
         if not counts.total:
             return "No examples yet.\nGo Home with q and read your agent's history with i."
-        if self._queue is not None:
-            return f"Nothing of queue {one_line(self._queue.name)} is left.\nQ chooses another, or the whole list."
-        if self._back is not None:
-            return f"None of {counts.total:,} examples passes this filter.\nesc goes back to {self._back_to()}."
+        showing = self._showing
+        if showing.queue is not None:
+            return f"Nothing of queue {one_line(showing.queue.name)} is left.\nQ chooses another, or the whole list."
+        if showing.back_to:
+            return f"None of {counts.total:,} examples passes this filter.\nesc goes back to {showing.back_to}."
         return f"None of {counts.total:,} examples passes this filter.\nesc clears it."
 
     @on(VirtualList.Moved, "#list")
@@ -330,14 +332,14 @@ class SessionsScreen(Stage):
 
     def action_bulk(self) -> None:
         """Look at what a decision about everything shown would be about."""
-        if self._queue is not None:
+        if self._showing.queue is not None:
             self.tell("A queue is answered one by one. Q leaves it.")
         elif self._rows is not None and len(self._rows):
             self._preview()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="dialog")
     def _preview(self) -> None:
-        self.post_message(self.Previewed(labels.preview(self.shell.workspace, self._view.filter)))
+        self.post_message(self.Previewed(labels.preview(self.shell.workspace, self._showing.view.filter)))
 
     def on_sessions_screen_previewed(self, message: Previewed) -> None:
         """Ask what to decide about all of it."""
@@ -348,68 +350,60 @@ class SessionsScreen(Stage):
 
     # ---- filters and queues
 
-    def _show(self, view: View, queue: Queue | None = None) -> None:
-        """Another filter, or a queue; a filter set in a queue shows the examples outside it, and esc returns."""
+    def _changed(self) -> None:
+        """Something else is to be shown; the cursor stays on its example where that is shown too."""
         keep = self._current()
-        if queue is None and self._queue is not None:
-            self._back = self._back or (self._view, self._queue)
-        self._view, self._queue = view, queue
-        if queue is None:
+        if self._showing.queue is None:
             self._run = None
-            self._show_filter(view)
+            self._show_filter()
         self._apply(keep)
 
-    def _show_filter(self, view: View) -> None:
-        self.query_one(FilterLine).show(view, self._back_to())
+    def _show(self, view: View) -> None:
+        self._showing.narrow(view)
+        self._changed()
 
-    def _back_to(self) -> str:
-        """What esc returns to, in words; '' when it returns nowhere."""
-        if self._back is None:
-            return ""
-        _, queue = self._back
-        return one_line(queue.name) if queue is not None else "the list"
+    def _show_filter(self) -> None:
+        self.query_one(FilterLine).show(self._showing.view, self._showing.back_to)
 
     def _is_blind(self) -> bool:
-        """In a second opinion nothing but its list is shown: elsewhere stands what the first person decided."""
-        blind = self._queue is not None and self._queue.hides_decisions
-        if blind:
+        if self._showing.is_blind:
             self.tell("A second opinion stays blind. Q leaves it.")
-        return blind
+        return self._showing.is_blind
 
     def action_narrow(self, step: Step) -> None:
         """The next label filter, or the next confidence range."""
         if not self._is_blind():
-            self._show(self._view.next(step))
+            self._show(self._showing.view.next(step))
 
     def action_cycle_source(self) -> None:
         """The next source."""
         if not self._is_blind():
-            self._show(self._view.next_source(self._sources))
+            self._show(self._showing.view.next_source(self._sources))
 
     def action_choose(self, what: Literal["language", "order", "facet"]) -> None:
         """Choose a condition or an order from a list."""
         if self._is_blind():
             return
         if what == "order":
-            choosing.choose_order(self.app, self._view, self._show)
+            choosing.choose_order(self.app, self._showing.view, self._show)
         elif what == "facet":
-            choosing.choose_facet(self.app, self._view, self.shell.workspace, self._show)
+            choosing.choose_facet(self.app, self._showing.view, self.shell.workspace, self._show)
         elif self._counts is not None:
-            choosing.choose_language(self.app, self._view, self._counts, self._show)
+            choosing.choose_language(self.app, self._showing.view, self._counts, self._show)
 
     def action_queue(self) -> None:
         """Freeze the list as a queue, go on with one, or leave it."""
         from lora_tui.tui.screens.sessions.queueing import choose_queue
 
-        shown = len(self._rows) if self._rows is not None and self._queue is None else 0
-        view, failed = self._view, self.shell.show_error
-        now = self._queue
-        choose_queue(self.app, self.shell.workspace, self._author, view, shown, now, self._work_on, failed)
+        showing = self._showing
+        shown = len(self._rows) if self._rows is not None and showing.queue is None else 0
+        workspace, failed = self.shell.workspace, self.shell.show_error
+        choose_queue(self.app, workspace, self._author, showing.view, shown, showing.queue, self._work_on, failed)
 
     def _work_on(self, queue: Queue | None) -> None:
         """Work on this queue; None: leave the one there is for the list behind it."""
-        self._queue = self._back = None
-        self._show(self._view, queue)
+        self._showing.work_on(queue)
+        self._changed()
 
     def _show_queue(self, run: QueueRun) -> None:
         self.query_one(FilterLine).show_queue(run.queue.name, run.words())
@@ -433,8 +427,8 @@ class SessionsScreen(Stage):
         if not row.cluster:
             self.tell("There is no near-duplicate of this one.")
             return
-        self._back = self._back or (self._view, self._queue)
-        self._show(View().narrowed(cluster=row.cluster))
+        self._showing.twins(row.cluster)
+        self._changed()
 
     def action_progress(self) -> None:
         """How far labelling is."""
@@ -461,20 +455,14 @@ class SessionsScreen(Stage):
         if self._is_blind():
             return
         self.add_class("-searching")
-        self.query_one(SearchBar).begin(self._view.filter.text if self._queue is None else "")
+        self.query_one(SearchBar).begin(self._showing.view.filter.text if self._showing.queue is None else "")
 
     def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
         """Narrow the list while the person types."""
         if message.done:
             self._end_search()
-        self._search(message.words)
-
-    def _search(self, text: str) -> None:
-        if self._queue is not None and not text.strip():
-            return
-        view = self._view.search(text)
-        if view != self._view:
-            self._show(view)
+        if self._showing.searched(message.words):
+            self._changed()
 
     def _end_search(self) -> None:
         self.query_one(SearchBar).still()
@@ -485,25 +473,14 @@ class SessionsScreen(Stage):
         """Close what is open: the search, else the conversation; else go back, or clear the search, then the filter."""
         if self.has_class("-searching"):
             self._end_search()
-            if self._back is not None and self._view.search("") == self._back[0].search(""):
-                self._go_back()  # only the search led here
-            else:
-                self._search("")
+            if self._showing.end_search():
+                self._changed()
         elif self.has_class("-reading") and self.has_class("-narrow"):
             self.action_read()
         elif self._reader.comparing:
             self.action_compare()
-        elif self._back is not None:
-            self._go_back()
-        elif self._queue is None and self._view.filter.text:
-            self._search("")
-        elif self._queue is None and self._view != View():
-            self._show(View())
-
-    def _go_back(self) -> None:
-        if self._back is not None:
-            (view, queue), self._back = self._back, None
-            self._show(view, queue)
+        elif self._showing.back():
+            self._changed()
 
     # ---- the conversation
 
