@@ -395,11 +395,11 @@ def test_killed_or_interrupted_it_keeps_what_is_done_and_goes_on(workspace: Work
         command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), "augment"]
         command += ["--language", "ruby", "--repo", str(project), "--endpoint", url, "--model", "m"]
         command += ["--concurrency", "1", "--yes", "--json"]
-        for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        for stop, code, calls in ((signal.SIGKILL, -signal.SIGKILL, 4), (signal.SIGINT, 130, 2)):  # of 10
             begun = len(seen)
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ)
             deadline = time.monotonic() + 60
-            while len(seen) < begun + 4 and time.monotonic() < deadline:
+            while len(seen) < begun + calls and time.monotonic() < deadline:
                 time.sleep(0.02)
             process.send_signal(stop)
             out, _ = process.communicate(timeout=60)
