@@ -47,7 +47,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     form: Form = "search-replace"  # how a plain answer writes its edit
     tool_target: ToolTarget = "opencode-v1"  # whose tool names an agent row speaks
     cap: NotNegative = 2000  # characters kept of a tool's output; 0: all
-    context: NotNegative = 0  # characters of earlier requests of the session to show before this one
+    context: NotNegative = 6_000  # characters of the session's earlier requests to show before this one; 0: none
     capture: str = ""  # the opencode agent whose captured prompt and tools the rows carry
     reasoning: bool = False  # keep what the model thought, for a base whose template shows it
 

@@ -227,8 +227,8 @@ def test_earlier_requests_are_shown_and_not_learned_from(workspace: Workspace) -
     workspace.connection().execute("UPDATE example SET cluster = NULL")
     second = next(iter(examples.ids(workspace)))
     labels.decide(workspace, [second], "accept", author="ana")
-    (alone,) = rows(versions.build(workspace, "rust"))
-    (row,) = rows(versions.build(workspace, "rust", Data(context=10_000)))
+    (alone,) = rows(versions.build(workspace, "rust", Data(context=0)))
+    (row,) = rows(versions.build(workspace, "rust"))
     assert len(row["messages"]) == 2 * len(alone["messages"])
     learned = [message.get("weight", 1) for message in row["messages"] if message["role"] == "assistant"]
     assert learned == [0, 0, 0, 1, 1, 1]
