@@ -36,9 +36,7 @@ def group() -> None:
 @click.option("--form", type=click.Choice(get_args(Form)), help="How a plain answer writes its edit. [search-replace]")
 @click.option("--target", "tool_target", type=click.Choice(get_args(ToolTarget)), help="Tool names. [opencode-v1]")
 @click.option("--cap", type=Number(), help="Characters kept of a tool's output; 0: all. [2000]")
-@click.option(
-    "--context", type=Number(), help="Characters of earlier requests, shown but not learned. [6000]"
-)
+@click.option("--context", type=Number(), help="Characters of earlier requests, shown but not learned. [6000]")
 @click.option("--capture", metavar="AGENT", help="Rows carry this agent's captured prompt and tools.")
 @click.option("--reasoning/--no-reasoning", default=None, help="Keep what the model thought. [no]")
 @click.option("--split", default="80/10/10", show_default=True, help="Train, validation and test in percent.")
