@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +389,15 @@ def test_mistakes_are_one_clear_error(
     assert "Traceback" not in printed
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started may be interrupted, also where the tests run in the background and interrupts are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_killed_or_interrupted_it_keeps_what_is_done_and_goes_on(workspace: Workspace, project: Path) -> None:
     inner = model()
     with chat_server(inner, pause=0.3) as (url, seen):
