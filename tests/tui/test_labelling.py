@@ -14,6 +14,7 @@ from lora_tui.curation.examples import Filter
 from lora_tui.curation.weights import weights
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.sessions import draft
+from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
@@ -314,3 +315,14 @@ async def test_a_second_opinion_stays_blind(open_app: OpenApp, little: Workspace
         text = await shown(pilot.app, "A second opinion stays blind")
         assert "second  7 left of 7" in text
         assert "✓" not in text
+
+
+async def test_what_was_searched_for_is_marked_in_the_conversation(open_app: OpenApp) -> None:
+    async with open_app("sessions").run_test(size=(160, 50)) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("slash", *"backoff", "enter")
+        await shown(pilot.app, "Retry for the fetcher")
+        reader = pilot.app.screen.query_one(Reader)
+        await until(lambda: ("backoff", "found") in [piece for line in reader._lines for piece in line])
+        await pilot.press("escape")
+        await until(lambda: "found" not in [tone for line in reader._lines for _, tone in line])

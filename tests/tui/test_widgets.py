@@ -262,3 +262,22 @@ async def test_a_list_lays_its_columns_out_for_the_width_it_has() -> None:
         await pilot.resize_terminal(60, 20)
         listed = app.query_one(VirtualList)
         await until(lambda: source.width == listed.scrollable_content_region.width < 60)
+
+
+def test_searched_words_are_marked_the_last_also_as_a_beginning() -> None:
+    from lora_tui.tui.widgets.found_words import marked
+
+    lines = [[("Retry the fetcher, retrying", ""), (" <SECRET:fetch:1>", "redacted")], [("prefetch", "output")]]
+    assert list(marked(lines, "retry fetch")) == [
+        [
+            ("Retry", "found"),
+            (" the ", ""),
+            ("fetcher", "found"),
+            (", retrying", ""),
+            (" <SECRET:", "redacted"),
+            ("fetch", "redacted"),
+            (":1>", "redacted"),
+        ],
+        [("prefetch", "output")],
+    ]
+    assert list(marked(lines, "?!")) == lines

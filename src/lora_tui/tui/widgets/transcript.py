@@ -14,6 +14,7 @@ from textual.strip import Strip
 from lora_tui.sources.model import Message
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.widgets.conversation_lines import Line, conversation
+from lora_tui.tui.widgets.found_words import marked
 
 _AHEAD = 60  # lines laid out beyond the window
 
@@ -24,7 +25,7 @@ class Transcript(ScrollView, can_focus=True):
     PLACE = "transcript"
     BINDINGS = bindings("transcript")
     _TONES = (
-        *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad", "redacted"),
+        *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad", "redacted", "found"),
         *("code-keyword", "code-string", "code-number", "code-name"),
     )
     COMPONENT_CLASSES = {f"transcript--{tone}" for tone in _TONES}
@@ -46,6 +47,7 @@ class Transcript(ScrollView, can_focus=True):
         & .transcript--good { color: $success; }
         & .transcript--bad { color: $error; }
         & .transcript--redacted { color: $warning; text-style: reverse; }
+        & .transcript--found { color: $accent; text-style: bold underline; }
         & .transcript--code-keyword { color: $code-keyword; }
         & .transcript--code-string { color: $code-string; }
         & .transcript--code-number { color: $code-number; }
@@ -66,16 +68,20 @@ class Transcript(ScrollView, can_focus=True):
         before: Callable[[int], Sequence[Line]] = lambda width: (),
         weights: Sequence[int] = (),
         *,
+        words: str = "",
         stay: bool = False,
     ) -> None:
         """Show a conversation from its beginning, under lines of our own that `before` makes for a width.
 
-        `stay`: it is the one shown now; it stays as far scrolled and unfolded as it is.
+        `words`: what was searched for, marked. `stay`: it is the one shown now; it stays as far scrolled and unfolded
+        as it is.
         """
-        self.show_lines(
-            lambda width, folded: chain(before(width), conversation(messages, width, folded=folded, weights=weights)),
-            stay=stay,
-        )
+
+        def lines(width: int, folded: bool) -> Iterator[Line]:
+            told = conversation(messages, width, folded=folded, weights=weights)
+            return chain(before(width), marked(told, words) if words else told)
+
+        self.show_lines(lines, stay=stay)
 
     def show_lines(self, make: Callable[[int, bool], Iterator[Line]], *, stay: bool = False) -> None:
         """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""

@@ -38,6 +38,7 @@ class Reader(Transcript):
         self._wanted: int | None = None
         self._shown: tuple[int, bool] | None = None  # the example, and whether beside what was recorded
         self.comparing = False
+        self.words = ""  # searched for, and marked
 
     @property
     def shell(self) -> LoraTuiApp:
@@ -68,7 +69,8 @@ class Reader(Transcript):
         if beside:
             self.show_lines(lambda width, _: compared(message.recorded, found.messages, width), stay=stay)
         else:
-            self.show(found.messages, partial(evidence_lines, found), weights(found.messages), stay=stay)
+            learned = weights(found.messages)
+            self.show(found.messages, partial(evidence_lines, found), learned, words=self.words, stay=stay)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Textual tells this to the widget alone: hand it on to the app, which shows the errors."""

@@ -353,6 +353,7 @@ class SessionsScreen(Stage):
     def _changed(self) -> None:
         """Something else is to be shown; the cursor stays on its example where that is shown too."""
         keep = self._current()
+        self._reader.words = self._showing.view.filter.text if self._showing.queue is None else ""
         if self._showing.queue is None:
             self._run = None
             self._show_filter()
