@@ -20,9 +20,7 @@ _WRITES = ("newString", "content", "patchText")
 _decoder = msgspec.json.Decoder(Message)
 
 
-class Member(msgspec.Struct, frozen=True):
-    """One example of a cluster. A dataset takes the one it `keeps`; `similarity` is the Jaccard index with that one."""
-
+class _Ranked(msgspec.Struct, frozen=True):
     id: int
     request: str
     source: str
@@ -30,6 +28,11 @@ class Member(msgspec.Struct, frozen=True):
     decision: str | None
     characters: int
     created: int  # epoch milliseconds
+
+
+class Member(_Ranked, frozen=True):
+    """One example of a cluster. A dataset takes the one it `keeps`; `similarity` is the Jaccard index with that one."""
+
     keeps: bool
     similarity: float
 
@@ -72,7 +75,7 @@ def text_of_example(messages: Sequence[Message]) -> str:
     return "\n".join(parts)[:_CHARACTERS]
 
 
-def keep_order(row: Member | _Ranked) -> tuple[bool, bool, int, int, int]:
+def keep_order(row: _Ranked) -> tuple[bool, bool, int, int, int]:
     """Of near-duplicates the first in this order stays: not synthetic, accepted, longer, newer."""
     return ORIGINS.get(row.source) == "synthetic", row.decision != "accept", -row.characters, -row.created, row.id
 
@@ -110,16 +113,6 @@ def near(workspace: Workspace, identity: int) -> Cluster | None:
     """The cluster this example is in; None when it is alone."""
     rows = workspace.connection().execute(_MEMBERS, (identity, identity)).fetchall()
     return _cluster(workspace, rows[0][0], [_Ranked(*rest) for _, *rest in rows]) if rows else None
-
-
-class _Ranked(msgspec.Struct, frozen=True):
-    id: int
-    request: str
-    source: str
-    language: str
-    decision: str | None
-    characters: int
-    created: int
 
 
 def _cluster(workspace: Workspace, identity: int, ranked: list[_Ranked]) -> Cluster:

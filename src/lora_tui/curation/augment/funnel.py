@@ -33,7 +33,3 @@ class Funnel(msgspec.Struct):
     def fail(self, reason: str) -> None:
         """Count one more request that did not pass."""
         self.failed[reason] = self.failed.get(reason, 0) + 1
-
-    def adds_up(self) -> bool:
-        """Whether every piece of code is counted once."""
-        return self.found == sum(self.left_out.values()) + self.not_needed + self.tried and not self.open

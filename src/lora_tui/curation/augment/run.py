@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -48,6 +49,8 @@ UNDECIDED = "broken off"  # asked, but stopped before its end
 _HOPELESS = 3  # candidates in a row without an answer, before the first one that gets one
 
 Advance = Callable[[int, int, str], None]
+
+_Answer = TypeVar("_Answer", Reply, Rated)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -164,26 +167,32 @@ class Augmentation:
             self._keep(candidate, reply.prompt, model.name, rated.rating)
 
     async def _request(self, model: Model, candidate: Candidate) -> Reply:
+        rules = table()
         chat = asks_for_request(candidate)
-        said = await self._said(model, chat, table().asking.max_tokens)
-        reply = as_reply(said)
-        if reply is None:
-            again = asks_again(chat, said, table().prompt.again)
-            reply = as_reply(await self._said(model, again, table().asking.max_tokens))
-        if reply is None:
-            raise _Failed(NO_REPLY)
-        return reply
+        return await self._read(model, chat, rules.asking.max_tokens, as_reply, rules.prompt.again, NO_REPLY)
 
     async def _rating(self, model: Model, candidate: Candidate, request: str) -> Rated:
+        rules = table()
         chat = asks_for_rating(candidate, request)
-        said = await self._said(model, chat, table().asking.rating_max_tokens)
-        rated = as_rating(said)
-        if rated is None:
-            again = asks_again(chat, said, table().rating.again)
-            rated = as_rating(await self._said(model, again, table().asking.rating_max_tokens))
-        if rated is None:
-            raise _Failed(UNRATED)
-        return rated
+        return await self._read(model, chat, rules.asking.rating_max_tokens, as_rating, rules.rating.again, UNRATED)
+
+    async def _read(
+        self,
+        model: Model,
+        chat: Chat,
+        max_tokens: int,
+        read: Callable[[str], _Answer | None],
+        again: str,
+        failure: str,
+    ) -> _Answer:
+        """What `read` makes of the answer; asked once more, in the words of `again`, where that is nothing."""
+        said = await self._said(model, chat, max_tokens)
+        answer = read(said)
+        if answer is None:
+            answer = read(await self._said(model, asks_again(chat, said, again), max_tokens))
+        if answer is None:
+            raise _Failed(failure)
+        return answer
 
     async def _said(self, model: Model, chat: Chat, max_tokens: int) -> str:
         text = (await model.ask(chat, max_tokens)).text

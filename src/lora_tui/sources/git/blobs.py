@@ -43,7 +43,6 @@ class Blobs:
         self._size = 0
         self._last: Asked | None = None
         self._present = _present(repository) if repository.partial else None
-        self._longer: set[bytes] = set()
         try:
             self._process = subprocess.Popen(
                 repository.command("cat-file", "--batch", cache=_CACHE),

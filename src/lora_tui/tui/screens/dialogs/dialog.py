@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual.screen import ModalScreen
+from textual.worker import Worker
 
 from lora_tui.tui.keymap import bindings
+
+if TYPE_CHECKING:
+    from lora_tui.tui.app import LoraTuiApp
 
 Result = TypeVar("Result")
 
@@ -41,6 +45,10 @@ class Dialog(ModalScreen[Result]):
     def text(self) -> str:
         """What `c` copies."""
         return ""
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells this to the screen alone: hand it on to the app, which shows the errors."""
+        cast("LoraTuiApp", self.app).on_worker_state_changed(event)
 
     def action_close(self) -> None:
         """Close without a result."""

@@ -1,10 +1,14 @@
-"""A page of text to read."""
+"""A page of text that takes a moment to write."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from lora_tui.tui.safe_text import plain
@@ -12,16 +16,24 @@ from lora_tui.tui.screens.dialogs.dialog import Dialog
 
 
 class PageDialog(Dialog[None]):
-    """Shows text; results in nothing."""
+    """Shows what a worker writes, its frame at once; results in nothing."""
 
     DEFAULT_CSS = """
     PageDialog .dialog { width: auto; max-width: 96%; overflow-x: auto; }
     PageDialog Static { width: auto; }
     """
 
-    def __init__(self, title: str, text: str) -> None:
+    class Written(Message):
+        """The worker has the text."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, title: str, write: Callable[[], str]) -> None:
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._write = title, write
+        self._text = ""
 
     def text(self) -> str:
         """The page."""
@@ -29,7 +41,20 @@ class PageDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """The text in a frame that scrolls."""
-        box = VerticalScroll(Static(Content(plain(self._text))), classes="dialog")
+        box = VerticalScroll(Static("Reading …", markup=False), classes="dialog")
         box.border_title = self._title
         box.border_subtitle = "c copy · esc close"
         yield box
+
+    def on_mount(self) -> None:
+        """Write it off the event loop."""
+        self._work()
+
+    @work(thread=True, exit_on_error=False)
+    def _work(self) -> None:
+        self.post_message(self.Written(self._write()))
+
+    def on_page_dialog_written(self, message: Written) -> None:
+        """Show it."""
+        self._text = message.text
+        self.query_one(Static).update(Content(plain(message.text)))

@@ -81,13 +81,6 @@ class SessionsScreen(Stage):
             super().__init__()
             self.preview = preview
 
-    class Paged(Message):
-        """A worker has written the page on progress."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     def __init__(self) -> None:
         super().__init__()
         self._showing = Showing()
@@ -433,19 +426,10 @@ class SessionsScreen(Stage):
 
     def action_progress(self) -> None:
         """How far labelling is."""
-        self._read_progress()
-
-    @work(thread=True, exclusive=True, exit_on_error=False, group="dialog")
-    def _read_progress(self) -> None:
+        from lora_tui.tui.screens.dialogs.page import PageDialog
         from lora_tui.tui.screens.sessions.progress_page import page
 
-        self.post_message(self.Paged(page(self.shell.workspace, self._author)))
-
-    def on_sessions_screen_paged(self, message: Paged) -> None:
-        """Show the page."""
-        from lora_tui.tui.screens.dialogs.page import PageDialog
-
-        self.app.push_screen(PageDialog("Progress", message.text))
+        self.app.push_screen(PageDialog("Progress", partial(page, self.shell.workspace, self._author)))
 
     def action_refresh(self) -> None:
         """Apply the filter again: what no longer passes leaves the list."""
