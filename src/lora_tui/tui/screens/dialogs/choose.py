@@ -25,6 +25,7 @@ class ChooseDialog(Dialog[str]):
         Binding("k", "app.simulate_key('up')", show=False),
     ]
     DEFAULT_CSS = """
+    ChooseDialog .dialog { width: 80; }
     ChooseDialog OptionList, ChooseDialog OptionList:focus {
         border: none; padding: 0; background: $surface;
     }

@@ -8,7 +8,7 @@ from lora_tui.curation import agreement, progress
 from lora_tui.curation.agreement import NEEDED, Scale
 from lora_tui.curation.progress import Pace, Progress
 from lora_tui.tui.safe_text import fit, one_line
-from lora_tui.tui.wording import duration
+from lora_tui.tui.wording import duration, many
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import load_profile, profile_paths
@@ -51,7 +51,7 @@ def _against(accepted: int, target: int, seconds_left: float | None) -> str:
 
 def _today(pace: Pace) -> str:
     if pace.per_hour is None:
-        return f"Today: {pace.decisions:,} decisions; too few for a pace."
+        return f"Today: {many(pace.decisions, 'decision')}; too few for a pace."
     bulk = f", and {pace.bulk:,} in bulk" if pace.bulk else ""
     return f"Today: {pace.decisions:,} decisions in {duration(pace.seconds)}, {pace.per_hour:.0f} an hour{bulk}."
 
