@@ -30,17 +30,6 @@ _PLACEHOLDER = re.compile(r"<(?:SECRET|PII):([^:<>]+):\d+>")
 _EARLIER = 200_000  # characters of the session that are looked through for what its files were like
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """A row with what the choice between rows needs to know."""
-
-    row: Row
-    request: str
-    created: int
-    cluster: int  # of near-duplicates; 0: alone
-    characters: int
-    placeholders: list[str]  # the redaction rule of each placeholder in it
-
-
 def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> Iterator[Candidate | Rejected]:
     """Go through every labelled example: accepted ones that `data` asks for become rows.
 

@@ -40,7 +40,15 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcomes: tuple[Outcome, ...] = ()  # empty: any
     models: tuple[str, ...] = ()  # only answers that these wrote; empty: any
     sources: tuple[str, ...] = ()  # empty: any
+    accepted_by: Literal["anyone", "people"] = "anyone"  # rules and imports accept too
     synthetic_share: Share = 0.5  # of a language's rows, at most
+    repository_share: Share = 0.3  # of all rows, at most, where there are four repositories or more
+    per_session: NotNegative = 0  # rows of one session, at most; 0: all
+    per_repository: NotNegative = 0
+    rows: dict[str, NotNegative] = {}  # training rows wanted per language: of more some are drawn, fewer are repeated
+    repeat: Positive = 1  # how often a training row may stand in train to reach `rows`
+    replay: str = ""  # a chat file of general conversations to mix into train, against forgetting
+    replay_share: Share = 0.1  # of train
     # How an example becomes a row. agent: the conversation with its tool calls, as the agent will have it again;
     # plain: the request with the files, then the edit. Commits and synthetic examples are plain always.
     shape: Shape = "agent"
