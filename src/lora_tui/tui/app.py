@@ -20,6 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from lora_tui.tui import themes
 from lora_tui.tui.keymap import actions, bindings, checked, keys_of
+from lora_tui.tui.stage import Stage
 from lora_tui.tui.stages import STAGES, stage
 from lora_tui.tui.terminal import osc52, wants_no_colour
 from lora_tui.workspace.config import load_config
@@ -150,6 +151,9 @@ class LoraTuiApp(App[None]):
         else:
             await self.switch_mode("home")
 
+    def _place(self) -> str:
+        return self.screen.place if isinstance(self.screen, Stage) else self.current_mode
+
     async def action_quit(self) -> None:
         """Leave, after the keys typed before: this one overtakes them."""
         self.set_timer(_OVERTAKEN, self.exit)
@@ -158,7 +162,7 @@ class LoraTuiApp(App[None]):
         """Show the keys of the focused screen."""
         from lora_tui.tui.screens.dialogs.help import HelpDialog
 
-        self.push_screen(HelpDialog(self.current_mode, self.focused))
+        self.push_screen(HelpDialog(self._place(), self.focused))
 
     def action_help_quit(self) -> None:
         """ctrl+c twice within two seconds leaves."""
@@ -176,7 +180,7 @@ class LoraTuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: this screen's actions, every screen, every theme."""
-        places = [self.current_mode] if screen.is_current and not screen.is_modal else []
+        places = [self._place()] if screen.is_current and not screen.is_modal else []
         for action in [item for place in (*places, "app") for item in actions(place)]:
             title = f"{action.label[:1].upper()}{action.label[1:]}  ({' '.join(keys_of(action, self.keymap))})"
             yield SystemCommand(title, action.help, partial(self._perform, action.do, screen))

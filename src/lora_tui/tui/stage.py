@@ -26,8 +26,14 @@ class Stage(Screen[None]):
     """
 
     NAME: ClassVar[str] = ""
+    PLACE: ClassVar[str] = ""  # of its keys, where they are not those of NAME
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-tall")]
+
+    @property
+    def place(self) -> str:
+        """Where its actions stand in the keymap."""
+        return self.PLACE or self.NAME
 
     @property
     def shell(self) -> LoraTuiApp:
@@ -39,7 +45,7 @@ class Stage(Screen[None]):
         yield HeaderLine(self.NAME)
         with Vertical(id="body"):
             yield from self.body()
-        yield HintLine(self.NAME, self.shell.keymap)
+        yield HintLine(self.place, self.shell.keymap)
         yield TooSmall()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

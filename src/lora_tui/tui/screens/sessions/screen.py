@@ -30,7 +30,7 @@ from lora_tui.tui.screens.sessions.filters import Step, View
 from lora_tui.tui.screens.sessions.queue_run import QueueRun, Standing, standing
 from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.tui.screens.sessions.rows import ExampleRows
-from lora_tui.tui.screens.sessions.search_bar import SearchBar
+from lora_tui.tui.widgets.search_bar import SearchBar
 from lora_tui.tui.screens.sessions.showing import Showing
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.virtual_list import VirtualList
@@ -95,7 +95,7 @@ class SessionsScreen(Stage):
         """Filter line, list, conversation, evidence."""
         with Horizontal(id="filter"):
             yield FilterLine(self.shell.keymap)
-            yield SearchBar()
+            yield SearchBar("words in requests, answers, commands")
             yield Position()
         with Vertical(id="browse"):
             yield VirtualList(id="list")

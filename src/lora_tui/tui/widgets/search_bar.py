@@ -20,8 +20,8 @@ class SearchBar(Input):
             self.words = words
             self.done = done
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="words in requests, answers, commands", id="search", compact=True)
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="search", compact=True)
         self.cursor_blink = False
         self._typing: Timer | None = None
 
