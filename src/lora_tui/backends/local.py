@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from lora_tui.backends import bases
+from lora_tui.backends import audits, bases
+from lora_tui.backends.counting import Tell, unheard
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset
-from lora_tui.jobs import supervisor
+from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.workspace.errors import BadInput
@@ -36,24 +37,45 @@ def check_intact(dataset: Dataset) -> None:
         )
 
 
-def train(workspace: Workspace, profile: Profile, dataset: Dataset, samples: Sequence[str] = ()) -> Run:
-    """Start fine-tuning and return at once; the run goes on by itself.
+def train(
+    workspace: Workspace,
+    profile: Profile,
+    dataset: Dataset,
+    samples: Sequence[str] = (),
+    *,
+    allow: Collection[str] = (),
+    progress: Tell = unheard,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Start fine-tuning and return at once; the run goes on by itself. The dataset is audited first, once per base.
 
     samples: prompts that the model answers at every evaluation, so that one can see it learn.
-    Raises BadInput when something the profile asks for is not installed here, or the dataset is damaged.
+    allow: codes of the audit's errors that training goes on in spite of; the run keeps them.
+    progress, cancelled: of the audit. Raises Cancelled when it says so: nothing was started.
+    Raises BadInput when something the profile asks for is not installed here, the dataset is damaged, or the audit
+    found an error that is not allowed.
     """
     lacking = missing(profile)
     if lacking:
         raise BadInput(lacking, where=f"profile {profile.name}", fix=_QUANT)
     check_intact(dataset)
+    base = bases.resolve(workspace, profile)
+    audited = audits.ensure(workspace, dataset, base, profile, progress=progress, cancelled=cancelled)
+    allowed = audits.check_allowed(dataset, audited, allow)
     job = Train(
         profile=profile,
-        base=bases.resolve(workspace, profile),
+        base=base,
         dataset=str(dataset.folder),
         dataset_name=dataset.label,
         dataset_hash=dataset.manifest.hash,
         samples=tuple(samples),
+        allowed=allowed,
     )
     run = supervisor.create(workspace, job, f"{profile.name} on {dataset.label}")
+    if allowed:
+        log = journal.Journal(run.journal)
+        for finding in audited.errors:
+            log.write(journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix))
+        log.close()
     supervisor.start(run)
     return run

@@ -12,6 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from lora_tui.jobs.audit import Audited
+from lora_tui.jobs.measured import Measured
 from lora_tui.workspace.profiles import Profile
 
 _TRAINABLE = 16  # weight 4, gradient 4, Adam 8
@@ -36,19 +37,19 @@ class Estimate(msgspec.Struct, frozen=True):
         return self.weights + self.trainable + self.activations + self.logits + self.framework
 
 
-def estimate(audited: Audited, profile: Profile, *, gpu: bool) -> Estimate:
-    """Estimate from the counted dataset and the profile; the longest row that is trained on sets what is kept."""
+def estimate(audited: Audited, measured: Measured, profile: Profile, *, gpu: bool) -> Estimate:
+    """Estimate from the audit, the measured base and the profile; the longest row trained on sets what is kept."""
     width = 2 if gpu or profile.training.bf16 else 4  # as the worker loads the base
     rows = profile.training.per_device_train_batch_size
-    tokens = audited.longest_kept * rows
+    tokens = audited.train.longest * rows
     kept = 2 if profile.training.gradient_checkpointing else _ACTIVATION
     if gpu:
         logits = _FULL_LOGITS * audited.vocabulary * tokens
     else:
-        logits = _LABEL_LOGITS * audited.vocabulary * audited.most_loss_tokens * rows
+        logits = _LABEL_LOGITS * audited.vocabulary * audited.train.most_loss_tokens * rows
     return Estimate(
-        weights=audited.parameters * width,
-        trainable=audited.trainable_parameters * _TRAINABLE,
+        weights=measured.parameters * width,
+        trainable=measured.trainable * _TRAINABLE,
         activations=tokens * audited.layers * audited.hidden_size * kept * width // 2,
         logits=logits,
         framework=_FRAMEWORK,

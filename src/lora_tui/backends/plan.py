@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
 
-from lora_tui.backends import bases, local, memory
+from lora_tui.backends import audits, bases, local, measure, memory
 from lora_tui.backends.hardware import Machine, machine
 from lora_tui.dataset.model import Dataset
-from lora_tui.jobs import audit, supervisor
-from lora_tui.jobs.audit import Audited
-from lora_tui.jobs.job import Audit, Train
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.audit import Audited, Finding
+from lora_tui.jobs.job import Train
+from lora_tui.jobs.measured import Measured
 from lora_tui.jobs.view import RunView
-from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles import Profile, Training
 
-_AUDIT_SECONDS = 600.0
+_GRAVEST = {"error": 0, "warning": 1, "note": 2}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -27,6 +28,9 @@ class Plan(msgspec.Struct, frozen=True):
     dataset: str
     base: str
     audited: Audited
+    measured: Measured
+    steps: int  # optimizer steps of the whole run
+    findings: tuple[Finding, ...]  # of the audit, the gravest first
     memory: memory.Estimate
     memory_available: int  # bytes on the device it would run on
     device: str
@@ -35,49 +39,51 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan(
-    workspace: Workspace, profile: Profile, dataset: Dataset, progress: Callable[[str], None] | None = None
+    workspace: Workspace,
+    profile: Profile,
+    dataset: Dataset,
+    progress: Callable[[str], None] = lambda line: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Plan:
-    """Count and estimate. The counting is done once per dataset, base and profile, and remembered.
+    """Audit, measure and estimate. Both are done once per dataset, base and settings, and remembered.
 
-    Raises LoraTuiError when the dataset is damaged, the base cannot be loaded or the engine is not installed.
+    Raises LoraTuiError when the dataset is damaged, the base cannot be loaded or the engine is not installed, and
+    Cancelled when `cancelled` says so.
     """
+
+    def tell(stage: str, done: int, total: int) -> None:
+        progress(f"{stage}: {done:,} of {total:,}" if total else stage)
+
     local.check_intact(dataset)
     base = bases.resolve(workspace, profile)
-    audited = _audited(workspace, profile, base, dataset, progress)
+    audited = audits.ensure(workspace, dataset, base, profile, progress=tell, cancelled=cancelled)
+    measured = measure.ensure(workspace, base, profile, progress=tell, cancelled=cancelled)
     host = machine(workspace.root)
-    needed = memory.estimate(audited, profile, gpu=bool(host.gpus))
+    needed = memory.estimate(audited, measured, profile, gpu=bool(host.gpus))
     device, available = _device(host)
     return Plan(
         profile=profile.name,
         dataset=dataset.label,
         base=base,
         audited=audited,
+        measured=measured,
+        steps=steps_of(audited.train.rows, profile.training),
+        findings=tuple(sorted(audited.findings, key=lambda item: _GRAVEST[item.severity])),
         memory=needed,
         memory_available=available,
         device=device,
         seconds=_seconds(workspace, base, profile, audited),
-        warnings=tuple(_warnings(profile, dataset, audited, needed, available)),
+        warnings=tuple(_warnings(profile, audited, needed, available)),
     )
 
 
-def _audited(
-    workspace: Workspace, profile: Profile, base: str, dataset: Dataset, progress: Callable[[str], None] | None
-) -> Audited:
-    job = Audit(profile=profile, base=base, dataset=str(dataset.folder), dataset_hash=dataset.manifest.hash)
-    for run in supervisor.runs(workspace):
-        if run.file.job == job and (run.folder / audit.FILE).is_file():
-            return audit.load(run.folder)
-    run = supervisor.create(workspace, job, f"{dataset.label} counted for {profile.name}")
-    if progress is not None:
-        progress("counting tokens with the model's own template")
-    supervisor.start(run)
-    if not supervisor.wait(run, _AUDIT_SECONDS):
-        supervisor.kill(run)
-        raise LoraTuiError("counting the dataset took too long", where=str(run.folder))
-    view = RunView.of(run)
-    if view.state != "finished":
-        raise LoraTuiError(view.failure or "the counting ended early", where=str(run.folder / "stderr.log"))
-    return audit.load(run.folder)
+def steps_of(rows: int, training: Training) -> int:
+    """Optimizer steps of the whole run, as Trainer counts them in one process."""
+    if training.max_steps > 0:
+        return training.max_steps
+    micro = math.ceil(rows / training.per_device_train_batch_size)
+    per_epoch = max(1, math.ceil(micro / training.gradient_accumulation_steps))
+    return math.ceil(training.num_train_epochs * per_epoch)
 
 
 def _device(host: Machine) -> tuple[str, int]:
@@ -92,35 +98,22 @@ def _seconds(workspace: Workspace, base: str, profile: Profile, audited: Audited
         if isinstance(run.file.job, Train) and run.file.job.base == base:
             paces = [item.tokens_per_second for item in RunView.of(run).metrics if item.tokens_per_second]
             if paces:
-                return audited.loss_tokens * _epochs(profile, audited) / (sum(paces) / len(paces))
+                return audited.train.loss_tokens * _epochs(profile, audited) / (sum(paces) / len(paces))
     return None
 
 
 def _epochs(profile: Profile, audited: Audited) -> float:
-    if profile.training.max_steps > 0 and audited.rows:
+    if profile.training.max_steps > 0 and audited.train.rows:
         rows_a_step = profile.training.per_device_train_batch_size * profile.training.gradient_accumulation_steps
-        return profile.training.max_steps * rows_a_step / audited.rows
+        return profile.training.max_steps * rows_a_step / audited.train.rows
     return profile.training.num_train_epochs
 
 
-def _warnings(
-    profile: Profile, dataset: Dataset, audited: Audited, needed: memory.Estimate, available: int
-) -> list[str]:
+def _warnings(profile: Profile, audited: Audited, needed: memory.Estimate, available: int) -> list[str]:
+    """What is to be known beside the audit's findings."""
     found = [lacking] if (lacking := local.missing(profile)) else []
-    if audited.rows_too_long:
-        found.append(
-            f"left out, never cut: {_rows(len(audited.rows_too_long))} longer than max_length {audited.max_length:,}"
-            f" (the longest has {audited.longest:,} tokens)"
-        )
-    if audited.rows_without_loss:
-        found.append(f"left out: {_rows(len(audited.rows_without_loss))} with nothing to learn from")
-    if not audited.validation_rows:
-        found.append("there is no validation split: overfitting will not be seen")
-    if profile.data.target and audited.rows < profile.data.target:
-        found.append(f"{_rows(audited.rows)} to train on; the profile aims at {profile.data.target}")
-    foreign = set(dataset.manifest.by_language) - set(profile.data.languages)
-    if profile.data.languages and foreign:
-        found.append(f"the dataset holds languages the profile is not for: {', '.join(sorted(foreign))}")
+    if profile.data.target and audited.train.rows < profile.data.target:
+        found.append(f"{_rows(audited.train.rows)} to train on; the profile aims at {profile.data.target}")
     if needed.total > available:
         found.append("it needs more memory than is free: use a smaller batch, rank, max_length or base")
     return found

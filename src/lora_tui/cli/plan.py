@@ -6,8 +6,10 @@ import click
 import msgspec
 
 from lora_tui.backends.plan import Plan, plan
+from lora_tui.cli.audit_text import finding_lines
 from lora_tui.cli.output import Cli, duration, json_option, pass_cli
 from lora_tui.dataset import versions
+from lora_tui.jobs.audit import Counted
 from lora_tui.workspace.profiles import load_profile
 
 
@@ -19,29 +21,30 @@ from lora_tui.workspace.profiles import load_profile
 def command(cli: Cli, profile: str, dataset: str) -> None:
     """Show what training PROFILE on a dataset would do: rows, tokens, memory, time, and what to know first."""
     recipe = load_profile(cli.workspace, profile)
-    made = plan(
-        cli.workspace, recipe, versions.find(cli.workspace, dataset), progress=lambda line: cli.say(f"{line} …")
-    )
+    found = versions.find(cli.workspace, dataset)
+    with cli.progress("plan") as advance:
+        made = plan(cli.workspace, recipe, found, progress=lambda line: advance(0, 0, line))
     cli.emit({**msgspec.to_builtins(made), "memory_needed": made.memory.total}, lambda: text(made))
 
 
 def text(made: Plan) -> str:
     """The plan for people."""
-    found = made.audited
-    share = found.loss_tokens / found.tokens if found.tokens else 0
-    percent = found.trainable_parameters / found.parameters if found.parameters else 0
+    found, train, size = made.audited, made.audited.train, made.measured
+    share = train.loss_tokens / train.tokens if train.tokens else 0
+    percent = size.trainable / size.parameters if size.parameters else 0
+    validation = found.splits.get("validation", Counted())
     lines = [
         f"{made.profile} on {made.dataset}, base {made.base}",
-        f"  rows        {found.rows} to train on, {found.validation_rows} to validate, {len(found.left_out)} left out",
-        f"  tokens      {found.tokens:,}, of which {found.loss_tokens:,} ({share:.0%}) carry loss",
+        f"  rows        {train.rows} to train on, {validation.rows} to validate, {len(found.left_out)} left out",
+        f"  tokens      {train.tokens:,}, of which {train.loss_tokens:,} ({share:.0%}) carry loss",
         f"  longest     {found.longest:,} tokens, max_length {found.max_length:,}",
-        f"  steps       {found.steps}",
-        f"  parameters  {found.trainable_parameters:,} trained of {found.parameters:,} ({percent:.2%})",
+        f"  steps       {made.steps}",
+        f"  parameters  {size.trainable:,} trained of {size.parameters:,} ({percent:.2%})",
         f"  memory      about {_size(made.memory.total)} of {_size(made.memory_available)} free on {made.device}",
         f"  time        {'about ' + duration(made.seconds) if made.seconds else 'not known before the first run'}",
         *(f"  note        {warning}" for warning in made.warnings),
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *finding_lines(made.findings)])
 
 
 def _size(number: int) -> str:

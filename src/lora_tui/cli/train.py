@@ -17,13 +17,30 @@ from lora_tui.workspace.profiles import load_profile
 @click.argument("profile")
 @click.option("--dataset", required=True, metavar="NAME", help="NAME or NAME@VERSION.")
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on by itself either way.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="CODE",
+    help="Train in spite of this error of the audit; again for more.",
+)
 @json_option
 @pass_cli
-def command(cli: Cli, profile: str, dataset: str, detach: bool) -> None:
-    """Fine-tune PROFILE's base on a dataset. The run survives this terminal; Ctrl-C only stops watching."""
+def command(cli: Cli, profile: str, dataset: str, detach: bool, allow: tuple[str, ...]) -> None:
+    """Fine-tune PROFILE's base on a dataset, which is audited first: an error that is not allowed starts nothing.
+
+    The run survives this terminal; Ctrl-C only stops watching.
+    """
     recipe = load_profile(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
-    run = local.train(cli.workspace, recipe, found, sample_prompts(cli.workspace, recipe))
+    with cli.progress("audit") as advance:
+        run = local.train(
+            cli.workspace,
+            recipe,
+            found,
+            sample_prompts(cli.workspace, recipe),
+            allow=allow,
+            progress=lambda stage, done, total: advance(done, total, stage),
+        )
     cli.say(f"{run.id}: {run.file.title}")
     finish(cli, run, detach=detach)
     if not detach:

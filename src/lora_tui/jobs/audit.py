@@ -32,6 +32,17 @@ class Finding(msgspec.Struct, frozen=True):
 
 ROWS_NAMED = 100
 
+# What forbids training unless it is allowed by name.
+ERRORS = (
+    "double-bos",
+    "everything-trained",
+    "no-end-of-turn",
+    "nothing-to-train",
+    "special-tokens-in-text",
+    "suite-in-train",
+    "twins-across-splits",
+)
+
 
 class LeftOut(msgspec.Struct, frozen=True):
     """A row, or a part of a split row, that is not trained on; `tokens` is 0 where it could not be counted."""

@@ -19,15 +19,32 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train"
     dataset_name: str = ""  # as a person names it: "rust@3"
     dataset_hash: str = ""
     samples: tuple[str, ...] = ()  # prompts answered at every evaluation
+    allowed: tuple[str, ...] = ()  # errors of the audit that it was started in spite of
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audit", tag_field="kind"):
-    """Count a dataset with the base's tokenizer and template; the result goes to audit.json."""
+    """Count a dataset with the base's tokenizer and template and look for what should not be trained on."""
+
+    base: str
+    dataset: str
+    output: str  # the file the audit goes to
+    max_length: int
+    dataset_hash: str = ""  # of the dataset's manifest: what was counted for it counts for no other content
+    tokenizer: str = ""  # fingerprint of the base, as the caller sees it
+    batch_size: int = 1
+    languages: tuple[str, ...] = ()  # the profile is for; empty: any
+    suites: tuple[tuple[str, str], ...] = ()  # suite and a text of it: what must not be trained on
+
+
+class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="measure", tag_field="kind"):
+    """Count the parameters of a base and of a profile's adapters, without loading a weight, into `output`.
+
+    It is refused for what a run would be refused for: an optimizer or a schedule that does not exist.
+    """
 
     profile: Profile
     base: str
-    dataset: str
-    dataset_hash: str = ""  # of the dataset's manifest: what was counted for it counts for no other content
+    output: str
 
 
 class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tiny-base", tag_field="kind"):
@@ -48,7 +65,7 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="verif
     max_tokens: int = 256
 
 
-Job = Train | Audit | TinyBase | Verify
+Job = Train | Audit | Measure | TinyBase | Verify
 
 
 class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

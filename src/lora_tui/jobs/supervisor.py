@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.job import Audit, Job, JobFile, TinyBase, Train, Verify, load_job
+from lora_tui.jobs.job import Audit, Job, JobFile, Measure, TinyBase, Train, Verify, load_job
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
@@ -31,6 +31,7 @@ State = Literal["new", "running", "stopped", "finished", "failed"]
 _MODULES: dict[type[Job], str] = {
     Train: "lora_tui.worker",
     Audit: "lora_tui.worker",
+    Measure: "lora_tui.worker",
     TinyBase: "lora_tui.worker",
     Verify: "lora_tui.verify",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.job import Audit, JobFile, TinyBase, Train, load_job
+from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
 from lora_tui.worker.stopping import StopRequest
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
@@ -62,6 +62,10 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, stop: StopRequest) 
             from lora_tui.worker.audit import audit
 
             audit(file.job, folder, log)
+        case Measure():
+            from lora_tui.worker.measure import measure
+
+            measure(file.job, folder, log)
         case TinyBase():
             log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), device="cpu"))
             from lora_tui.worker.tiny_model import make_base

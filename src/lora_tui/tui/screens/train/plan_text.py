@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_tui.backends.plan import Plan
-from lora_tui.jobs.audit import Audited
+from lora_tui.jobs.audit import Audited, Counted
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.widgets.wrap import wrap
@@ -13,28 +13,41 @@ from lora_tui.tui.wording import duration, gib, many
 from lora_tui.workspace.errors import LoraTuiError
 
 _NAME = 12
-_REASONS = {"too_long": "longer than max_length", "no_loss": "nothing to learn from", "not_text": "not text"}
+_REASONS = {
+    "too_long": "longer than max_length",
+    "no_loss": "nothing to learn from",
+    "all_loss": "no prompt: all of it would be trained on",
+    "not_text": "not text",
+    "not_rendered": "the template refuses it",
+    "rewritten": "the template changes earlier turns",
+}
+_TONES = {"error": "bad", "warning": "warn", "note": "muted"}
 _LEFT_OUT = 12  # rows named one by one
 
 
 def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
     """Every line of a plan; `roomy` adds the lengths and the rows that are left out."""
-    found = plan.audited
-    share = found.loss_tokens / found.tokens if found.tokens else 0.0
-    trained = found.trainable_parameters / found.parameters if found.parameters else 0.0
+    found, train, size = plan.audited, plan.audited.train, plan.measured
+    validation = found.splits.get("validation", Counted())
+    share = train.loss_tokens / train.tokens if train.tokens else 0.0
+    trained = size.trainable / size.parameters if size.parameters else 0.0
     lines: list[Line] = [
         [_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")],
         _row(
             "rows",
-            f"{found.rows:,} to train on, {found.validation_rows:,} to validate, {len(found.left_out):,} left out",
+            f"{train.rows:,} to train on, {validation.rows:,} to validate, {len(found.left_out):,} left out",
         ),
-        _row("tokens", f"{found.tokens:,}, of which {found.loss_tokens:,} ({share:.0%}) carry loss"),
+        _row("tokens", f"{train.tokens:,}, of which {train.loss_tokens:,} ({share:.0%}) carry loss"),
         _row("longest", f"{found.longest:,} tokens; max_length {found.max_length:,}"),
-        _row("steps", f"{found.steps:,}"),
-        _row("parameters", f"{found.trainable_parameters:,} trained of {found.parameters:,} ({trained:.2%})"),
+        _row("steps", f"{plan.steps:,}"),
+        _row("parameters", f"{size.trainable:,} trained of {size.parameters:,} ({trained:.2%})"),
         _memory(plan, width),
         _row("time", f"about {duration(plan.seconds)}" if plan.seconds else "not known before the first run"),
     ]
+    for finding in plan.findings:
+        text = f"{finding.code}: {finding.message}"
+        for again, piece in enumerate(wrap(one_line(text), width - _NAME)):
+            lines.append([(fit("" if again else finding.severity, _NAME), _TONES[finding.severity]), (piece, "")])
     for number, warning in enumerate(plan.warnings):
         for again, text in enumerate(wrap(one_line(warning), width - _NAME)):
             first = not number and not again
@@ -64,12 +77,12 @@ def _memory(plan: Plan, width: int) -> Line:
 
 
 def _histogram(found: Audited, width: int) -> list[Line]:
-    if not found.histogram:
+    if not found.train.lengths:
         return []
-    most = max(item.rows for item in found.histogram) or 1
+    most = max(item.rows for item in found.train.lengths) or 1
     room = max(8, min(40, width - _NAME - 22))
     lines: list[Line] = [[], [("tokens per row", "strong")]]
-    for item in found.histogram:
+    for item in found.train.lengths:
         label: Piece = (fit(f"≤ {item.up_to:,}", _NAME), "muted")
         lines.append([label, ("█" * round(room * item.rows / most), "primary"), (f" {item.rows:,}", "")])
     return lines

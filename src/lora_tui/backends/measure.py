@@ -1,0 +1,40 @@
+"""How large a base and a profile's adapters are: counted by the engine once, and remembered in the workspace."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from lora_tui.backends import bases
+from lora_tui.backends.counting import Tell, do, unheard
+from lora_tui.jobs import measured
+from lora_tui.jobs.job import Measure
+from lora_tui.jobs.measured import Measured
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Profile
+
+FOLDER = "measured"  # in the workspace
+
+
+def ensure(
+    workspace: Workspace,
+    base: str,
+    profile: Profile,
+    *,
+    progress: Tell = unheard,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Measured:
+    """The sizes, measured where they are not known yet.
+
+    Raises LoraTuiError when the base has no such modules, or for settings that a run would be refused for.
+    """
+    training = profile.training
+    known = (bases.fingerprint(base), profile.lora, training.optim, training.lr_scheduler_type)
+    key = hashlib.sha256(msgspec.json.encode(known)).hexdigest()[:24]
+    path = workspace.root / FOLDER / f"{key}.json"
+    if not path.is_file():
+        job = Measure(profile=profile, base=base, output=str(path))
+        do(workspace, job, f"size of {profile.model.base}", progress, cancelled)
+    return measured.load(path)
