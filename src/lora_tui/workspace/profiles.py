@@ -16,6 +16,7 @@ from lora_tui.workspace.resources import shipped
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]  # something else must be there too
 Rate = Annotated[float, Meta(gt=0.0)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # it names folders too
 Shape = Literal["agent", "plain"]
@@ -31,24 +32,31 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[data] which examples, and how many are wanted before training makes sense."""
+    """[data] which examples, and how many are wanted before training makes sense.
 
-    languages: tuple[str, ...] = ()
+    Shares are parts of one: 0.3 is 30 %. What a limit leaves out stands in the version's rejected.jsonl.
+    """
+
+    languages: tuple[str, ...] = ()  # empty: all
     target: NotNegative = 0
     targets: dict[str, NotNegative] = {}  # per language, as in {ruby = 300, swift = 100}
-    min_confidence: Share = 0.0
+    min_confidence: Share = 0.0  # of the machine in its language; a person's word always counts
     outcomes: tuple[Outcome, ...] = ()  # empty: any
     models: tuple[str, ...] = ()  # only answers that these wrote; empty: any
     sources: tuple[str, ...] = ()  # empty: any
     accepted_by: Literal["anyone", "people"] = "anyone"  # rules and imports accept too
-    synthetic_share: Share = 0.5  # of a language's rows, at most
-    repository_share: Share = 0.3  # of all rows, at most, where there are four repositories or more
-    per_session: NotNegative = 0  # rows of one session, at most; 0: all
-    per_repository: NotNegative = 0
-    rows: dict[str, NotNegative] = {}  # training rows wanted per language: of more some are drawn, fewer are repeated
-    repeat: Positive = 1  # how often a training row may stand in train to reach `rows`
-    replay: str = ""  # a chat file of general conversations to mix into train, against forgetting
-    replay_share: Share = 0.1  # of train
+    # Limits hold for the version's different rows, before train is drawn from or repeated.
+    synthetic_share: Share = 0.5  # of a language's rows, at most; 1: all may be
+    repository_share: Share = 0.3  # of all rows, at most, where there are four repositories or more; 1: no limit
+    per_session: NotNegative = 0  # rows of one session with its subagents, at most; 0: all
+    per_repository: NotNegative = 0  # rows of one repository or folder, at most; 0: all
+    # What stands in train, as in {rust = 300}: of more rows some are drawn, fewer are repeated; 0: all there are.
+    rows: dict[str, NotNegative] = {}
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1  # how often a row may stand in train to reach `rows`; 1: once
+    # A chat file of general conversations to mix into train, against forgetting; a relative path is looked for in the
+    # working folder, then in the workspace's.
+    replay: str = ""
+    replay_share: PartShare = 0.1  # of the rows of train, at most
     # How an example becomes a row. agent: the conversation with its tool calls, as the agent will have it again;
     # plain: the request with the files, then the edit. Commits and synthetic examples are plain always.
     shape: Shape = "agent"
