@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.adapters import registry
+from lora_tui.backends import audits, measure
+from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset, Manifest, Row, RowMessage
-from lora_tui.jobs import audit, journal
-from lora_tui.jobs.job import Audit, Job, JobFile, Train, Verify
+from lora_tui.jobs import audit, journal, measured
+from lora_tui.jobs.job import Job, JobFile, Train, Verify
 from lora_tui.jobs.supervisor import Process, Run
 from lora_tui.verify import report
 from lora_tui.verify.suite import read_suite
@@ -79,10 +81,9 @@ def write_dataset(workspace: Workspace, name: str = "rust", version: int = 1, ro
         seed=42,
         split=(80, 10, 10),
         split_rule="whole session trees, hashed with the seed",
-        languages=("rust",),
         rows={"train": rows, "validation": 4, "test": 4},
-        by_language={"rust": rows + 8},
-        by_source={"opencode": rows + 8},
+        recipe=Data(languages=("rust",)),
+        counts=(Count("rust", "opencode", rows, 4, 4),),
         by_model={"lab/model": rows + 8},
         left_out={"label: reject": 6, "same content twice": 2},
         files={},
@@ -235,33 +236,43 @@ def write_base(workspace: Workspace) -> Path:
     return folder
 
 
-def write_audit(workspace: Workspace, profile: Profile = PROFILE) -> None:
-    """rust@1 counted for a profile, so that a plan needs no engine."""
+def write_audit(
+    workspace: Workspace,
+    dataset: Dataset | None = None,
+    profile: Profile = PROFILE,
+    findings: tuple[audit.Finding, ...] = (),
+) -> None:
+    """rust@1 audited for a profile, whose base is measured, so that a plan and a run need no engine."""
     base = str(workspace.root / "demo" / "base")
-    job = Audit(profile=profile, base=base, dataset=str(workspace.datasets / "rust" / "1"), dataset_hash=_HASH)
-    run = write_run(workspace, f"20260921-090909-audit-{profile.name}", job, "rust@1 counted", [])
-    bins = ((128, 3), (256, 11), (512, 12), (1024, 5))
+    told = dataset or versions.find(workspace, "rust@1")
+    job = audits.job(workspace, told, base, profile)
+    bins = tuple(audit.Bin(up_to, rows) for up_to, rows in ((128, 3), (256, 11), (512, 12), (1024, 5)))
+    counted = audit.Counted(
+        rows=31, tokens=25_172, loss_tokens=12_034, longest=1_010, most_loss_tokens=480, lengths=bins, losses=bins
+    )
+    validation = audit.Counted(rows=4, tokens=3_100, loss_tokens=1_500, longest=900, most_loss_tokens=400)
     audit.save(
-        run.folder,
+        Path(job.output),
         audit.Audited(
-            rows=31,
-            validation_rows=4,
+            dataset_hash=_HASH,
+            base=base,
+            tokenizer=job.tokenizer,
+            max_length=job.max_length,
+            splits={"train": counted, "validation": validation, "test": validation},
+            rows={"train": 33, "validation": 4, "test": 4},
             left_out=(audit.LeftOut("5c1f", "train", "too_long", 2300), audit.LeftOut("77aa", "train", "no_loss", 120)),
-            tokens=25_172,
-            loss_tokens=12_034,
+            cut=(),
+            findings=findings,
+            packing=audit.Packing(padded=0.71, grouped=0.93, packed=0.98, packs=26),
             longest=2_300,
-            longest_kept=1_010,
-            most_loss_tokens=480,
-            histogram=tuple(audit.Bin(up_to, rows) for up_to, rows in bins),
-            max_length=1_024,
             vocabulary=4_096,
             hidden_size=256,
             layers=2,
-            parameters=4_300_000,
-            trainable_parameters=210_000,
-            steps=128,
+            seconds=2.5,
+            by_language={"rust": 12_034},
         ),
     )
+    measured.save(measure.path(workspace, base, profile), measured.Measured(parameters=4_300_000, trainable=210_000))
 
 
 def write_finished(workspace: Workspace, identity: str = "20260921-101010-train-aaaa") -> Run:

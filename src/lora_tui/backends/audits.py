@@ -23,7 +23,7 @@ def cached(
     workspace: Workspace, dataset: Dataset, base: str, profile: Profile, suites: Collection[str] | None = None
 ) -> Audited | None:
     """The audit of this dataset for a resolved base and a profile, when there is one; reads two small files."""
-    path = Path(_job(workspace, dataset, base, profile, suites).output)
+    path = Path(job(workspace, dataset, base, profile, suites).output)
     try:
         return audit.load(path) if path.is_file() else None
     except LoraTuiError:  # of another release, or damaged: it is made again
@@ -47,14 +47,14 @@ def ensure(
     """
     if (found := cached(workspace, dataset, base, profile, suites)) is not None:
         return found
-    job = _job(workspace, dataset, base, profile, suites)
-    do(workspace, job, f"audit of {dataset.label}", progress, cancelled)
-    made = audit.load(Path(job.output))
-    later = _job(workspace, dataset, base, profile, suites)
-    if later.output != job.output:  # the base came from the Hub meanwhile and is known by its commit now
+    asked = job(workspace, dataset, base, profile, suites)
+    do(workspace, asked, f"audit of {dataset.label}", progress, cancelled)
+    made = audit.load(Path(asked.output))
+    later = job(workspace, dataset, base, profile, suites)
+    if later.output != asked.output:  # the base came from the Hub meanwhile and is known by its commit now
         made = msgspec.structs.replace(made, tokenizer=later.tokenizer)
         audit.save(Path(later.output), made)
-        Path(job.output).unlink(missing_ok=True)
+        Path(asked.output).unlink(missing_ok=True)
     return made
 
 
@@ -96,10 +96,11 @@ def _named(item: audit.Finding, most: int = 3) -> str:
     return f" (rows {', '.join(item.rows[:most])}{more})"
 
 
-def _job(
+def job(
     workspace: Workspace, dataset: Dataset, base: str, profile: Profile, suites: Collection[str] | None = None
 ) -> Audit:
-    job = Audit(
+    """What the engine is asked for; `output` is where the audit lies, or will."""
+    asked = Audit(
         base=base,
         dataset=str(dataset.folder),
         output="",
@@ -111,9 +112,9 @@ def _job(
         suites=suite_texts(workspace, suites),
     )
     # Not by where the folders lie: a workspace can be moved.
-    known = msgspec.structs.replace(job, dataset="", base=base if job.tokenizer.startswith(base) else "")
+    known = msgspec.structs.replace(asked, dataset="", base=base if asked.tokenizer.startswith(base) else "")
     key = hashlib.sha256(msgspec.json.encode((audit.VERSION, known))).hexdigest()[:24]
-    return msgspec.structs.replace(job, output=str(dataset.folder / audit.FOLDER / f"{key}.json"))
+    return msgspec.structs.replace(asked, output=str(dataset.folder / audit.FOLDER / f"{key}.json"))
 
 
 def suite_texts(workspace: Workspace, names: Collection[str] | None = None) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -30,11 +31,16 @@ def ensure(
 
     Raises LoraTuiError when the base has no such modules, or for settings that a run would be refused for.
     """
-    training = profile.training
-    known = (bases.fingerprint(base), profile.lora, training.optim, training.lr_scheduler_type)
-    key = hashlib.sha256(msgspec.json.encode(known)).hexdigest()[:24]
-    path = workspace.root / FOLDER / f"{key}.json"
-    if not path.is_file():
-        job = Measure(profile=profile, base=base, output=str(path))
+    known = path(workspace, base, profile)
+    if not known.is_file():
+        job = Measure(profile=profile, base=base, output=str(known))
         do(workspace, job, f"size of {profile.model.base}", progress, cancelled)
-    return measured.load(path)
+    return measured.load(known)
+
+
+def path(workspace: Workspace, base: str, profile: Profile) -> Path:
+    """Where the sizes lie, or will."""
+    training = profile.training
+    settings = (bases.fingerprint(base), profile.lora, training.optim, training.lr_scheduler_type)
+    key = hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:24]
+    return workspace.root / FOLDER / f"{key}.json"

@@ -45,7 +45,7 @@ def audit(
         )
     cli.emit(data(dataset.label, found), lambda: audit_text(dataset.label, found))
     if found.errors:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def data(label: str, found: Audited) -> dict[str, object]:

@@ -1,94 +1,174 @@
-"""Counting a dataset before anything is spent on it."""
+"""The audit: what a run would be trained on, counted and looked through before anything is spent on it."""
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import torch
-from transformers import AutoModelForCausalLM
+import numpy as np
 
+from lora_tui.dataset.model import SPLITS
 from lora_tui.jobs import audit as record
 from lora_tui.jobs import journal
+from lora_tui.jobs.audit import Cut, Finding, LeftOut
 from lora_tui.jobs.job import Audit
 from lora_tui.worker import loading
-from lora_tui.worker.arguments import sft_config
-from lora_tui.worker.lora import with_lora
-from lora_tui.worker.render import check_trainable, tokenize
-from lora_tui.worker.rows import read_split
-from lora_tui.workspace.profiles import Profile, Training
+from lora_tui.worker.audit_counts import SplitCounts, far_above
+from lora_tui.worker.audit_packing import packing
+from lora_tui.worker.findings import kept
+from lora_tui.worker.findings.endings import Endings
+from lora_tui.worker.findings.leaks import Leaks
+from lora_tui.worker.findings.named import Named
+from lora_tui.worker.findings.odd_tokens import OddTokens
+from lora_tui.worker.findings.repeats import Languages, Repeats, content_of
+from lora_tui.worker.findings.typed_tokens import TypedTokens
+from lora_tui.worker.rows import Row, read_rows
+from lora_tui.worker.tokenize import IGNORED, Tokens, tokenize
+
+_OFTEN = 0.2  # seconds between two words on how far it is
 
 
 def audit(job: Audit, folder: Path, log: journal.Journal) -> None:
-    """Write audit.json into `folder`. Raises BadInput where nothing could be trained on."""
+    """Write `job.output`. Raises BadInput where the base or a row cannot be read."""
     begin = time.monotonic()
-    log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), versions=loading.versions()))
-    sft_config(job.profile, folder, loading.device_here(), validation=False)  # what a run would be refused for
-    dataset = folder / job.dataset
-    limit = job.profile.training.max_length
-    tokenizer = loading.load_tokenizer(job.base)
+    log.write(journal.Started(pid=os.getpid(), host=socket.gethostname()))
+    audited = Auditor(job, folder, log).audited(begin)
+    record.save(folder / job.output, audited)
+    log.write(journal.Finished(seconds=time.monotonic() - begin, output=job.output))
 
-    def progress(done: int, total: int) -> None:
-        log.write(journal.Progress(stage="count tokens", done=done, total=total))
 
-    kept, left_out = tokenize(tokenizer, read_split(dataset, "train"), "train", limit, progress)
-    check_trainable(kept, left_out, str(dataset), limit)
-    validation, left_out_too = tokenize(tokenizer, read_split(dataset, "validation"), "validation", limit)
-    config = loading.load_config(job.base)
-    shape = config.get_text_config()
-    parameters, trainable = count_parameters(config, job.profile)
-    lengths = [len(row.input_ids) for row in kept]
-    record.save(
-        folder,
-        record.Audited(
-            rows=len(kept),
-            validation_rows=len(validation),
-            left_out=(*left_out, *left_out_too),
-            tokens=sum(lengths),
-            loss_tokens=sum(row.loss_tokens for row in kept),
-            longest=max([*lengths, *(row.tokens for row in left_out)]),
-            longest_kept=max(lengths),
-            most_loss_tokens=max(row.loss_tokens for row in kept),
-            histogram=histogram([*lengths, *(row.tokens for row in left_out if row.tokens)]),
-            max_length=limit,
+class Auditor:
+    """One audit under way: rows stream through, once, and leave numbers and findings behind."""
+
+    def __init__(self, job: Audit, folder: Path, log: journal.Journal) -> None:
+        self._job, self._log = job, log
+        self._dataset = folder / job.dataset
+        self._tokenizer = loading.load_tokenizer(job.base)
+        self._facts = loading.facts(self._tokenizer, job.base)
+        self._endings = Endings(self._tokenizer, self._facts.stops)
+        self._odd = OddTokens(self._tokenizer)
+        self._typed = TypedTokens(self._tokenizer)
+        self._repeats, self._languages = Repeats(), Languages(job.languages)
+        self._leaks = Leaks(job.suites)
+        self._counts = {split: SplitCounts() for split in SPLITS}
+        self._rows: Counter[str] = Counter()
+        self._language: dict[str, str] = {}
+        self._by_language: Counter[str] = Counter()
+        self._left_out: list[LeftOut] = []
+        self._cut: dict[tuple[str, str], Cut] = {}
+        self._prompts: list[str] = []  # ids, beside the counts of train
+        self._longest = 0
+        self._total = 0
+        self._told = 0.0
+
+    def audited(self, begin: float) -> record.Audited:
+        """Read everything and say what was found."""
+        job = self._job
+        self._total = sum(lines(self._dataset / f"{split}.jsonl") for split in SPLITS)
+        for split in SPLITS:
+            for item in tokenize(self._tokenizer, self._watched(split), split, job.max_length):
+                if isinstance(item, LeftOut):
+                    self._left_out.append(item)
+                    self._longest = max(self._longest, item.tokens)
+                else:
+                    self._see(item, split)
+        self._say("near-duplicates", 0, 0)
+        shape = loading.load_config(job.base).get_text_config()
+        train = self._counts["train"]
+        return record.Audited(
+            dataset_hash=job.dataset_hash,
+            base=job.base,
+            tokenizer=job.tokenizer,
+            max_length=job.max_length,
+            splits={split: counts.counted() for split, counts in self._counts.items()},
+            rows={split: self._rows[split] for split in SPLITS},
+            left_out=tuple(self._left_out),
+            cut=tuple(self._cut.values()),
+            findings=tuple(self._findings()),
+            packing=packing(train.lengths, job.batch_size, job.max_length),
+            longest=self._longest,
             vocabulary=shape.vocab_size,
             hidden_size=shape.hidden_size,
             layers=shape.num_hidden_layers,
-            parameters=parameters,
-            trainable_parameters=trainable,
-            steps=steps_of(len(kept), job.profile.training),
-        ),
-    )
-    log.write(journal.Finished(seconds=time.monotonic() - begin, output=record.FILE))
+            by_language=dict(self._by_language.most_common()),
+            seconds=time.monotonic() - begin,
+        )
+
+    def _watched(self, split: str) -> Iterator[Row]:
+        """The rows of a split on their way to the tokenizer."""
+        for row in read_rows(self._dataset, split):
+            self._rows[split] += 1
+            self._typed.see(row.id, row.messages)
+            self._repeats.see(row.id, split, content_of(row.messages, row.toolset or row.tools), row.copy)
+            self._leaks.see(row, split)
+            if split == "train":
+                self._languages.see(row.id, row.language)
+                self._language[row.id] = row.language
+            self._say("count tokens", self._rows.total(), self._total)
+            yield row
+
+    def _see(self, item: Tokens, split: str) -> None:
+        ids = np.array(item.input_ids)
+        trained = np.array(item.labels) != IGNORED
+        prompt, loss_tokens = int(trained.argmax()), int(trained.sum())
+        self._counts[split].see(ids.size, loss_tokens, prompt)
+        self._longest = max(self._longest, item.whole)
+        self._endings.see(item.id, ids, trained)
+        self._odd.see(item.id, ids)
+        if split == "train":
+            self._by_language[self._language.get(item.id, "")] += loss_tokens
+            self._prompts.append(item.id)
+        if item.parts > 1:
+            known = self._cut.get((split, item.id))
+            deepest = "edit" if "edit" in (item.at, known.at if known else "") else "user turn"
+            self._cut[split, item.id] = Cut(item.id, split, item.whole, item.parts, deepest)
+
+    def _findings(self) -> Iterator[Finding]:
+        train = self._counts["train"]
+        yield from kept.nothing_left(len(train.lengths), self._left_out, self._rows["train"])
+        yield from self._endings.findings()
+        yield from self._typed.findings()
+        yield from self._odd.findings()
+        yield from self._leaks.findings(self._repeats.across)
+        yield from kept.left_out_findings(self._left_out, self._job.max_length)
+        yield from kept.pad_findings(self._facts)
+        yield from self._repeats.findings()
+        yield from self._languages.findings()
+        yield from kept.validation_findings(self._rows)
+        yield from kept.cut_findings(list(self._cut.values()))
+        yield from self._long_prompts()
+        yield from kept.share_findings(sum(train.losses), sum(train.lengths))
+
+    def _long_prompts(self) -> list[Finding]:
+        prompts = self._counts["train"].prompts
+        if not prompts:
+            return []
+        least = max(far_above(prompts), self._job.max_length / 2)
+        named = Named()
+        for identity, prompt in zip(self._prompts, prompts, strict=True):
+            if prompt > least:
+                named.add(identity)
+        return named.finding(
+            "note",
+            "long-prompts",
+            f"{{rows}} have prompts far longer than the others, over {least:,.0f} tokens before the first that is learned",
+            "Look at them; a lower data.cap or data.context makes them shorter.",
+        )
+
+    def _say(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._told > _OFTEN:
+            self._told = now
+            self._log.write(journal.Progress(stage=stage, done=done, total=total))
 
 
-def count_parameters(config: Any, profile: Profile) -> tuple[int, int]:
-    """Parameters of the base and of the adapters, counted without loading a weight."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-        total = sum(weight.numel() for weight in model.parameters())
-        tuned = with_lora(model, profile)
-    return total, sum(weight.numel() for weight in tuned.parameters() if weight.requires_grad)
-
-
-def histogram(lengths: Sequence[int]) -> tuple[record.Bin, ...]:
-    """Rows per power of two of tokens, from 64 on."""
-    bins: dict[int, int] = {}
-    for length in lengths:
-        up_to = max(64, 1 << max(0, length - 1).bit_length())
-        bins[up_to] = bins.get(up_to, 0) + 1
-    return tuple(record.Bin(up_to=up_to, rows=bins[up_to]) for up_to in sorted(bins))
-
-
-def steps_of(rows: int, training: Training) -> int:
-    """Optimizer steps of the whole run, as Trainer counts them in one process."""
-    if training.max_steps > 0:
-        return training.max_steps
-    micro = math.ceil(rows / training.per_device_train_batch_size)
-    per_epoch = max(1, math.ceil(micro / training.gradient_accumulation_steps))
-    return math.ceil(training.num_train_epochs * per_epoch)
+def lines(path: Path) -> int:
+    """Lines of a file; 0 when there is none."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))

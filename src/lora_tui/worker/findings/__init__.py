@@ -1,0 +1,1 @@
+"""What an audit looks for; each module is one kind of trouble."""
