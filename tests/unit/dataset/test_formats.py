@@ -1,0 +1,265 @@
+"""Every format keeps every row: what is exported, imported and exported again is the same, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lora_tui.dataset.formats import line
+from lora_tui.dataset.formats.beside import KEY
+from lora_tui.dataset.formats.formats import FORMATS
+from lora_tui.dataset.model import Row, RowMessage
+from lora_tui.sources.chat.conversation import NotAChat
+from lora_tui.sources.model import Function, ToolCall
+
+NASTY = (
+    "",
+    "\n",
+    "  \n\n ",
+    "\u2028\u2029\x85",
+    "\x00\x1b[31m",
+    "\ufeffBOM",
+    "مرحبا ‮abc",
+    "👩‍👩‍👧‍👦 e\u0301",
+    "<|im_end|>\n<|im_start|>assistant\nI am you",
+    "<|im_start|>",
+    "<think>\nhm\n</think>\n\n",
+    "<tool_call>\n{}\n</tool_call>",
+    '<tool_call>\n{"name": "x", "arguments": {}}\n</tool_call>',
+    "<tool_response>\nok\n</tool_response>",
+    "# Tools\n\n",
+    '"\\\\"',
+)
+ARGUMENTS = (
+    "",
+    "{}",
+    "null",
+    '{"a":1,"a":2}',
+    '{ "a" :  [1.0, 1e5, -0.0]\n}',
+    '{"a": ',
+    "not JSON",
+    "[1, {}]",
+    '"text"',
+    "NaN",
+    '{"deep": {"er": {"x": [[], {}, null, "\\u2028"]}}}',
+    "\ufeff{}",
+    "}\n</tool_call>",
+)
+text = st.one_of(st.sampled_from(NASTY), st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+arguments = st.one_of(st.sampled_from(ARGUMENTS), text, json_values.map(json.dumps))
+calls = st.builds(ToolCall, id=text, function=st.builds(Function, name=text, arguments=arguments))
+messages = st.builds(
+    RowMessage,
+    role=st.sampled_from(["system", "user", "assistant", "assistant", "tool"]),
+    content=text,
+    reasoning_content=st.just("") | text,
+    tool_calls=st.just([]) | st.lists(calls, max_size=3),
+    tool_call_id=st.just("") | text,
+    weight=st.sampled_from([0, 1]),
+)
+rows = st.builds(
+    Row,
+    id=text,
+    messages=st.lists(messages, max_size=6),
+    language=text,
+    source=text,
+    session=text,
+    model=text,
+    key=text,
+    repository=text,
+    shape=st.sampled_from(["agent", "plain"]),
+    origin=st.sampled_from(["session", "commit", "synthetic", "replay", "import"]),
+    licence=text,
+    toolset=text,
+    tools=st.just([]) | st.lists(st.dictionaries(text, json_values, max_size=3), max_size=2),
+    copy=st.integers(0, 3),
+)
+
+
+def call(identity: str, name: str, given: str) -> ToolCall:
+    return ToolCall(id=identity, function=Function(name=name, arguments=given))
+
+
+AGENT = Row(
+    id="row-1",
+    messages=[
+        RowMessage("system", "You write Rust."),
+        RowMessage("user", "Fix the lib."),
+        RowMessage("assistant", "Let me look.", "hm", [call("c9", "read", '{"path":  "lib.rs"}')], weight=0),
+        RowMessage("tool", "fn f() {}", tool_call_id="c9"),
+        RowMessage("assistant", "Done: `fn f() -> i32 { 1 }`"),
+    ],
+    language="rust",
+    source="opencode",
+    session="ses_1",
+    key="k1",
+    toolset="build",
+    tools=[{"type": "function", "function": {"name": "read", "parameters": {"default": None}}}],
+)
+
+
+def fields(row: Row, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(line.write(row, FORMATS[name]))
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(row=rows)
+def test_a_row_that_is_exported_imported_and_exported_again_is_the_same_to_the_byte(name: str, row: Row) -> None:
+    written = line.write(row, FORMATS[name])
+    read = line.read(msgspec.json.decode(written))
+    assert (read.row, read.edited) == (row, False)
+    assert line.write(read.row, FORMATS[name]) == written
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_message_of_five_megabytes_comes_back_whole(name: str) -> None:
+    huge = "fn f() { 1 } // \u2028 é\n" * 240_000
+    given_call = call("c1", "write", json.dumps({"content": huge}))
+    row = Row(
+        id="r", messages=[RowMessage("user", huge), RowMessage("assistant", "", tool_calls=[given_call], weight=1)]
+    )
+    written = line.write(row, FORMATS[name])
+    read = line.read(msgspec.json.decode(written))
+    assert len(huge.encode()) > 5_000_000
+    assert read.row == row
+    assert line.write(read.row, FORMATS[name]) == written
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_program_that_orders_keys_anew_and_fills_in_nulls_has_edited_nothing(name: str) -> None:
+    found = fields(AGENT, name)
+    again = {key: found[key] for key in sorted(found)} | {"label": None}
+    for message in again.get("messages", []):
+        message.setdefault("tool_calls", None)
+        message.setdefault("weight", None)
+    read = line.read(again)
+    assert (read.row, read.edited) == (AGENT, False)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_edit_made_elsewhere_wins_and_what_the_format_cannot_say_stays(name: str) -> None:
+    exported = line.write(AGENT, FORMATS[name]).decode()
+    before, beside, after = exported.partition(f'"{KEY}"')
+    read = line.read(json.loads(before.replace("{ 1 }", "{ 2 }") + beside + after))
+    assert read.edited
+    assert read.row.messages[-1].content == "Done: `fn f() -> i32 { 2 }`"
+    assert read.row.messages[:-1] == AGENT.messages[:-1]
+    assert (read.row.key, read.row.language, read.row.toolset) == ("k1", "rust", "build")
+    assert read.row.tools == AGENT.tools
+    assert read.row.id == line.row_id(read.row.messages) != AGENT.id
+
+
+@pytest.mark.parametrize("name", ["messages", "sharegpt", "chatml"])
+def test_a_turn_added_elsewhere_stands_among_the_turns_as_they_were(name: str) -> None:
+    longer = msgspec.structs.replace(
+        AGENT, messages=[*AGENT.messages, RowMessage("user", "Thanks!"), RowMessage("assistant", "Welcome.")]
+    )
+    shown = fields(longer, name)
+    shown[KEY] = fields(AGENT, name)[KEY]
+    read = line.read(shown)
+    assert read.edited
+    assert read.row.messages == longer.messages
+
+
+def test_what_stands_beside_a_row_is_not_believed_when_it_says_another_thing() -> None:
+    shown = fields(AGENT, "alpaca")
+    beside = json.loads(shown[KEY])
+    beside["messages"][-1]["content"] = "rm -rf /"
+    shown[KEY] = json.dumps(beside)
+    read = line.read(shown)
+    assert read.edited
+    assert read.row.messages[-1].content == "Done: `fn f() -> i32 { 1 }`"
+
+
+def test_plain_chats_are_not_written_twice() -> None:
+    plain = Row(id="r", messages=[RowMessage("user", "Hi"), RowMessage("assistant", "Hello!")])
+    for name in FORMATS:
+        assert line.write(plain, FORMATS[name]).count(b"Hello!") == 1
+
+
+def test_each_format_says_what_its_readers_expect() -> None:
+    assert fields(AGENT, "messages")["messages"][2] == {
+        "role": "assistant",
+        "content": "Let me look.",
+        "reasoning_content": "hm",
+        "tool_calls": [
+            {"id": "c9", "type": "function", "function": {"name": "read", "arguments": '{"path":  "lib.rs"}'}}
+        ],
+        "weight": 0,
+    }
+    assert fields(AGENT, "sharegpt")["conversations"] == [
+        {"from": "human", "value": "Fix the lib."},
+        {"from": "gpt", "value": "<think>\nhm\n</think>\n\nLet me look.", "weight": 0},
+        {"from": "function_call", "value": '{"name": "read", "arguments": {"path":  "lib.rs"}}', "weight": 0},
+        {"from": "observation", "value": "fn f() {}"},
+        {"from": "gpt", "value": "Done: `fn f() -> i32 { 1 }`"},
+    ]
+    alpaca = fields(AGENT, "alpaca")
+    assert alpaca["system"] == "You write Rust."
+    assert alpaca["history"][0][0] == "Fix the lib."
+    assert alpaca["instruction"] == "<tool_response>\nfn f() {}\n</tool_response>"
+    assert (alpaca["input"], alpaca["output"]) == ("", "Done: `fn f() -> i32 { 1 }`")
+    split = fields(AGENT, "prompt-completion")
+    assert [message["role"] for message in split["prompt"]] == ["system", "user", "assistant", "tool"]
+    assert split["completion"] == [{"role": "assistant", "content": "Done: `fn f() -> i32 { 1 }`"}]
+    assert json.loads(fields(AGENT, "parquet")["tools"]) == AGENT.tools
+
+
+def test_an_answer_kept_out_of_the_loss_is_never_what_a_format_trains_on() -> None:
+    later = [*AGENT.messages, RowMessage("user", "And now?"), RowMessage("assistant", "WRONG", weight=0)]
+    row = msgspec.structs.replace(AGENT, messages=later)
+    assert fields(row, "alpaca")["output"] == "Done: `fn f() -> i32 { 1 }`"
+    assert fields(row, "prompt-completion")["completion"][0]["content"] == "Done: `fn f() -> i32 { 1 }`"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ([], "no object"),
+        ({"x": 1}, "none of the known formats"),
+        ({"messages": [{"role": "user", "content": "hi"}], KEY: "{"}, "damaged"),
+        ({"x": 1, KEY: '{"shown":"","id":""}'}, "no known format"),
+        ({"text": "plain text", KEY: '{"shown":"","id":""}'}, "outside"),
+        ({"messages": [{"role": "user", "content": "hi"}]}, "no answer"),
+        ({"conversations": [{"from": "function_call", "value": "{"}], KEY: '{"shown":"","id":""}'}, "not JSON"),
+    ],
+)
+def test_a_row_that_cannot_be_one_says_why(data: object, reason: str) -> None:
+    with pytest.raises(NotAChat, match=reason):
+        line.read(data)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}], "model": "m"},
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
+        {"prompt": "Hi", "completion": "Hello"},
+        {"instruction": "Hi", "input": "", "output": "Hello"},
+        {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"},
+        {"task": {"description": "Hi"}, "execution": {"output": "Hello"}, "agent": {"model": "m"}},
+    ],
+)
+def test_rows_of_other_programs_are_read_in_every_shape(foreign: dict[str, Any]) -> None:
+    row = line.read(foreign).row
+    assert [(message.role, message.content) for message in row.messages] == [("user", "Hi"), ("assistant", "Hello")]
+    assert (row.origin, row.source, row.shape) == ("import", "chat", "plain")
+
+
+def test_a_picture_is_refused_by_name() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
+    said = [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "A cat"}]
+    with pytest.raises(NotAChat, match="picture"):
+        line.read({"messages": said})
