@@ -13,7 +13,7 @@ import msgspec
 from lora_tui.adapters import registry
 from lora_tui.backends import audits, measure
 from lora_tui.dataset import versions
-from lora_tui.dataset.model import Dataset, Manifest, Row, RowMessage
+from lora_tui.dataset.model import Count, Dataset, Manifest, Row, RowMessage
 from lora_tui.jobs import audit, journal, measured
 from lora_tui.jobs.job import Job, JobFile, Train, Verify
 from lora_tui.jobs.supervisor import Process, Run

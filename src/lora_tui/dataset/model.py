@@ -58,6 +58,7 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     split: str
     language: str  # as it was decided when the version was built
     group: str  # members of a group fall into the same split
+    session: str = ""  # native id; the same content may stand in two sessions
     copy: int = 0
 
 

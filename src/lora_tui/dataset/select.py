@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from lora_tui.curation import examples, reading
 from lora_tui.curation.context import context
+from lora_tui.curation.decisions import STANDING
 from lora_tui.curation.examples import ExampleRow, Filter
 from lora_tui.curation.reading import Example
 from lora_tui.curation.redact import redact_text
 from lora_tui.curation.weights import weights
 from lora_tui.dataset.agent import agent
+from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.earlier import about_the_same_files
 from lora_tui.dataset.model import Origin, Rejected, Row, RowMessage
 from lora_tui.dataset.plain import plain
+from lora_tui.dataset.split import roots
 from lora_tui.dataset.unfit import Unfit
 from lora_tui.sources.model import Message
 from lora_tui.sources.opencode.capture import Capture, system_for
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
+
+MACHINES = ("augment", "demo")  # authors of labels that are no people
 
 _PAGE = 200
 _ORIGINS: dict[str, Origin] = {"git": "commit", "augment": "synthetic"}  # by source
@@ -30,11 +36,14 @@ _PLACEHOLDER = re.compile(r"<(?:SECRET|PII):([^:<>]+):\d+>")
 _EARLIER = 200_000  # characters of the session that are looked through for what its files were like
 
 
-def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> Iterator[Candidate | Rejected]:
+def select(
+    workspace: Workspace, data: Data, capture: Capture | None = None
+) -> Iterator[tuple[Candidate, Row] | Rejected]:
     """Go through every labelled example: accepted ones that `data` asks for become rows.
 
     A person's language outweighs the machine's confidence. Memory: one page of examples.
     """
+    people, above = accepted_by_people(workspace), _roots(workspace)
     chosen = examples.ids(workspace, Filter(decision="labelled"))
     for start in range(0, len(chosen), _PAGE):
         page = chosen[start : start + _PAGE]
@@ -44,20 +53,12 @@ def select(workspace: Workspace, data: Data, capture: Capture | None = None) -> 
             if reason:
                 yield Rejected(keys[found.id], found.id, reason, found.request)
                 continue
-            shape = "plain" if found.source in _ORIGINS else data.shape
-            whole = _whole(workspace, found.id, shape, data.context)
-            if whole.blocked:
-                yield Rejected(whole.key, found.id, whole.blocked, found.request)
+            made = shaped(workspace, found, data, capture)
+            if isinstance(made, Rejected):
+                yield made
                 continue
-            try:
-                messages = _messages(whole, shape, data, capture)
-            except Unfit as error:
-                yield Rejected(whole.key, found.id, error.reason, found.request, error.about)
-                continue
-            if not any(message.role == "assistant" and message.weight and _said(message) for message in messages):
-                yield Rejected(whole.key, found.id, "nothing to learn from", found.request)
-                continue
-            yield _candidate(whole, shape, messages, capture)
+            whole, row, findings = made
+            yield _candidate(whole, row, findings, found.id in people, above), row
 
 
 def _whole(workspace: Workspace, identity: int, shape: str, room: int) -> Example:
@@ -117,7 +118,42 @@ def _said(message: RowMessage) -> bool:
     return bool(message.content.strip() or message.tool_calls)
 
 
-def _candidate(example: Example, shape: str, messages: list[RowMessage], capture: Capture | None) -> Candidate:
+def shaped(
+    workspace: Workspace, found: ExampleRow, data: Data, capture: Capture | None
+) -> tuple[Example, Row, tuple[str, ...]] | Rejected:
+    """The row that an accepted example becomes, with the rule of each placeholder in it; or why it becomes none."""
+    shape = "plain" if found.source in _ORIGINS else data.shape
+    whole = _whole(workspace, found.id, shape, data.context)
+    if whole.blocked:
+        return Rejected(whole.key, found.id, whole.blocked, found.request)
+    try:
+        messages = _messages(whole, shape, data, capture)
+    except Unfit as error:
+        return Rejected(whole.key, found.id, error.reason, found.request, error.about)
+    if not any(message.role == "assistant" and message.weight and _said(message) for message in messages):
+        return Rejected(whole.key, found.id, "nothing to learn from", found.request)
+    return whole, *_row(whole, shape, messages, capture)
+
+
+def accepted_by_people(workspace: Workspace) -> set[int]:
+    """The examples that a person accepted, not only a rule."""
+    marks = ",".join("?" * len(MACHINES))
+    found = workspace.connection().execute(
+        f"SELECT example_id FROM ({STANDING}) AS standing JOIN example ON example.id = standing.example_id "
+        f"AND example.key = standing.example_key WHERE standing.action = 'accept' AND author NOT IN ({marks})",
+        MACHINES,
+    )
+    return {identity for (identity,) in found}
+
+
+def _roots(workspace: Workspace) -> dict[str, str]:
+    found = workspace.connection().execute("SELECT native_id, parent FROM session WHERE parent IS NOT NULL")
+    return roots(dict(found.fetchall()))
+
+
+def _row(
+    example: Example, shape: str, messages: list[RowMessage], capture: Capture | None
+) -> tuple[Row, tuple[str, ...]]:
     found = example.row
     encoded = msgspec.json.encode(messages)
     row = Row(
@@ -127,12 +163,42 @@ def _candidate(example: Example, shape: str, messages: list[RowMessage], capture
         source=found.source,
         session=found.session,
         model=found.model,
-        example=found.id,
+        key=example.key,
+        repository=_last(found.directory),
         shape=shape,
         origin=_ORIGINS.get(found.source, "session"),
         licence=found.licence,
         toolset=capture.agent if capture is not None and shape == "agent" else "",
     )
+    return row, tuple(map(sys.intern, _PLACEHOLDER.findall(encoded.decode())))
+
+
+def _last(directory: str) -> str:
+    """A folder's own name."""
+    return directory.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _candidate(
+    example: Example, row: Row, findings: tuple[str, ...], by_person: bool, above: Mapping[str, str]
+) -> Candidate:
+    found = example.row
     return Candidate(
-        row, found.request, found.created, found.cluster, found.characters, _PLACEHOLDER.findall(encoded.decode())
+        id=row.id,
+        key=row.key,
+        example=found.id,
+        language=sys.intern(row.language),
+        source=sys.intern(row.source),
+        origin=row.origin,
+        shape=sys.intern(row.shape),
+        model=sys.intern(row.model),
+        licence=sys.intern(row.licence),
+        session=sys.intern(row.session),
+        root=sys.intern(above.get(row.session, row.session)),
+        repository=sys.intern(found.directory),
+        created=found.created,
+        cluster=found.cluster,
+        characters=found.characters,
+        request=found.request,
+        by_person=by_person,
+        findings=findings,
     )

@@ -117,7 +117,8 @@ def test_of_near_duplicates_the_one_that_a_person_accepted_stays_then_the_longer
     for cluster, native in ((1, ("ses_0", "ses_1")), (2, ("git_20", "aug_30"))):
         of = "SELECT id FROM session WHERE native_id IN (?, ?)"
         connection.execute(f"UPDATE example SET cluster = {cluster} WHERE session_id IN ({of})", native)
-    first = int(next(row["example"] for row in rows(versions.build(mixed, "r")) if row["session"] == "ses_0"))
+    query = "SELECT example.id FROM example JOIN session ON session.id = session_id WHERE session.native_id = ?"
+    (first,) = connection.execute(query, ("ses_0",)).fetchone()
     second = first + 1
     connection.execute("UPDATE example SET characters = characters + 100 WHERE id = ?", (first,))
     built = versions.build(mixed, "rust")

@@ -73,16 +73,6 @@ def test_a_changed_file_is_noticed(accepted: Workspace) -> None:
     assert versions.damaged_files(built) == ["train.jsonl"]
 
 
-def test_a_build_that_breaks_off_leaves_no_half_version(accepted: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> str:
-        raise OSError("the disk is gone")
-
-    monkeypatch.setattr(versions, "_sha256", broken)
-    with pytest.raises(OSError, match="the disk is gone"):
-        versions.build(accepted, "rust")
-    assert list(accepted.datasets.rglob("*.jsonl")) == []
-
-
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
