@@ -1,11 +1,13 @@
 """`python -m lora_tui.worker job.toml` does a job.
 
-`… answer BASE [--adapter PATH]` answers chats, `… rows PATH` reads a table of chats; both over pipes.
+`… answer BASE [--adapter PATH]` answers chats, `… rows PATH` reads a table of chats, `… table` writes one,
+`… look BASE` shows rows of datasets token by token; over pipes.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import sys
@@ -13,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from lora_tui.jobs import journal
+from lora_tui.jobs import journal, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
 from lora_tui.worker.stopping import StopRequest
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -27,6 +29,10 @@ def main(arguments: list[str]) -> int:
         return _answer(arguments[1:])
     if arguments[:1] == ["rows"]:
         return _rows(arguments[1:])
+    if arguments[:1] == ["table"]:
+        return _table()
+    if arguments[:1] == ["look"]:
+        return _look(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m lora_tui.worker")
     parser.add_argument("job", type=Path, help="job.toml in its run folder")
     path: Path = parser.parse_args(arguments).job
@@ -110,6 +116,44 @@ def _rows(arguments: list[str]) -> int:
         traceback.print_exc()
         failed = _failure(error)
         say_failed(wire, failed.reason, failed.fix)
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    return 0
+
+
+def _table() -> int:
+    """Rows from stdin become a Parquet file on stdout; the last line on stderr says why where it does not."""
+    wire = _wire(buffering=1 << 20)
+    try:
+        from lora_tui.worker.table import write
+
+        with wire:
+            write(sys.stdin.buffer, wire)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        sys.stderr.buffer.write(table_rows.line(table_rows.Trouble(error=failed.reason, fix=failed.fix)))
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    return 0
+
+
+def _look(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker look")
+    parser.add_argument("base", help="a folder or a Hugging Face id")
+    base: str = parser.parse_args(arguments).base
+    wire = _wire(buffering=1 << 16)
+    from lora_tui.jobs.token_view import Trouble, line
+
+    try:
+        from lora_tui.worker.look import serve
+
+        serve(base, sys.stdin.buffer, wire)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        bad = isinstance(error, BadInput)
+        with contextlib.suppress(BrokenPipeError):
+            wire.write(line(Trouble(id=0, error=failed.reason, where=failed.where, fix=failed.fix, bad_input=bad)))
+            wire.flush()
         return error.exit_code if isinstance(error, LoraTuiError) else 1
     return 0
 
