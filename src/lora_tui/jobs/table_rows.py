@@ -1,4 +1,7 @@
-"""What `python -m lora_tui.worker rows PATH` says: one JSON document per line, a row each, and a last word."""
+"""What `python -m lora_tui.worker rows PATH` says: one JSON document per line, a row each, and a last word.
+
+`… table` takes rows of the format `parquet`, a JSON object per line, and gives the file; in need a Trouble on stderr.
+"""
 
 from __future__ import annotations
 
