@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +17,30 @@ class Row(msgspec.Struct, frozen=True):
     """One conversation: OpenAI chat messages (with an optional `weight` each) and the tools it had.
 
     toolset: the tools stand once for all rows, under this key of TOOLS_FILE.
+    copy: 0, or which repetition it is of a row that was repeated on purpose.
     """
 
     id: str
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]] | None = None
     toolset: str = ""
+    language: str = ""
+    copy: int = 0  # 1 for the first repetition of a row, and so on
 
 
-def read_split(dataset: Path, split: str) -> list[Row]:
-    """The rows of <dataset>/<split>.jsonl; none when there is no such file. Raises BadInput with the line."""
+def read_rows(dataset: Path, split: str) -> Iterator[Row]:
+    """The rows of <dataset>/<split>.jsonl, one at a time; none when there is no such file. Raises BadInput with the line.
+
+    Rows with the same toolset share one list of tools.
+    """
     if not dataset.is_dir():
         raise BadInput(
             "there is no dataset here", where=str(dataset), fix="See `lora-tui dataset list`, or build it again."
         )
     path = dataset / f"{split}.jsonl"
     if not path.is_file():
-        return []
+        return
     toolsets = _toolsets(dataset / TOOLS_FILE)
-    rows: list[Row] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -52,8 +59,7 @@ def read_split(dataset: Path, split: str) -> list[Row]:
                         fix="Build the dataset again.",
                     )
                 row = msgspec.structs.replace(row, tools=toolsets[row.toolset])
-            rows.append(row)
-    return rows
+            yield row
 
 
 def _toolsets(path: Path) -> dict[str, list[dict[str, Any]]]:
