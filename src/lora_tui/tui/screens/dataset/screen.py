@@ -161,11 +161,21 @@ class DatasetScreen(Stage):
             self._count()
 
     def action_open(self) -> None:
-        """Read the version; on a wide window it is beside the list already."""
-        if self._current() is None:
+        """Go through the version's rows."""
+        current = self._current()
+        if current is None:
             raise BadInput("there is no version yet", fix="Build one with b.")
-        self.add_class("-open")
-        self.query_one("#version").focus()
+        from lora_tui.tui.screens.version.screen import VersionScreen
+
+        self.app.push_screen(VersionScreen(current))
+
+    def action_read(self) -> None:
+        """Read the version's page, or go back to the list; on a wide window both are there."""
+        if self.query_one("#version").has_focus:
+            self.action_close()
+        elif self._current() is not None:
+            self.add_class("-open")
+            self.query_one("#version").focus()
 
     def action_close(self) -> None:
         """Back to the list."""

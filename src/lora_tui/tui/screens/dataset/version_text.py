@@ -1,89 +1,142 @@
-"""A version to read: its manifest, then its first rows as conversations."""
+"""A version to read at a glance: what is in it, from where, how it was split, what each model makes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 
 import msgspec
 
+from lora_tui.backends import audits
 from lora_tui.dataset import versions
-from lora_tui.dataset.model import SPLITS, Dataset, Row
-from lora_tui.sources.model import Message
-from lora_tui.tui.safe_text import moment, one_line
-from lora_tui.tui.widgets.conversation_lines import Line, conversation
+from lora_tui.dataset.model import SPLITS, Count, Dataset, Manifest
+from lora_tui.jobs.audit import Audited
+from lora_tui.tui.safe_text import fit, moment, one_line
+from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
+from lora_tui.tui.wording import many
 
-_ROWS = 5
-_NAME = 11
+_NAME = 12
+_NUMBER = 11
+_MOST = 12  # lines of the table, folded
+_BAR = 24
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A version with its first training rows, and the files that are no longer what the manifest says."""
+    """A version with its audits, and the files that are no longer what the manifest says."""
 
     dataset: Dataset
-    rows: tuple[Row, ...]
+    audits: tuple[Audited, ...]
     damaged: tuple[str, ...]
 
 
 def read(dataset: Dataset) -> Opened:
-    """Read the beginning of train.jsonl and check the files; a row that cannot be read ends the reading."""
-    rows: list[Row] = []
-    try:
-        with (dataset.folder / "train.jsonl").open("rb") as file:
-            rows += [msgspec.json.decode(line, type=Row) for line in islice(file, _ROWS)]
-    except (OSError, msgspec.DecodeError):
-        pass
-    return Opened(dataset=dataset, rows=tuple(rows), damaged=tuple(versions.damaged_files(dataset)))
+    """Check the files and read what is known of the version."""
+    return Opened(
+        dataset=dataset,
+        audits=tuple(audits.every(dataset)),
+        damaged=tuple(versions.damaged_files(dataset)),
+    )
 
 
 def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
-    """The manifest's facts and the rows, in the tones of a transcript."""
+    """The manifest's facts, the table of languages, the audits; in the tones of a transcript."""
     manifest = opened.dataset.manifest
-    yield [
-        (one_line(opened.dataset.label), "heading"),
-        (f"  built {moment(manifest.created)}", "muted"),
-    ]
+    yield [(one_line(opened.dataset.label), "heading"), (f"  built {moment(manifest.created)}", "muted")]
     if opened.damaged:
         yield [(f"changed since it was built: {', '.join(opened.damaged)}", "bad")]
+    yield []
+    yield from _table(manifest, folded)
+    yield []
+    yield from _leakage(manifest, width)
+    for note in manifest.notes:
+        yield from ([(piece, "found")] for piece in wrap(one_line(note), width))
+    if not manifest.rows.get("validation"):
+        yield [("no validation rows: a run will have no eval loss", "found")]
+    for audited in opened.audits:
+        yield []
+        yield from _tokens(audited, width)
+    yield []
+    for name, value in _facts(manifest).items():
+        for number, line in enumerate(wrap(one_line(value), width - _NAME)):
+            yield [(("" if number else name).ljust(_NAME), "muted"), (line, "")]
+
+
+def _table(manifest: Manifest, folded: bool) -> Iterator[Line]:
+    """Language × source × split, the most rows first."""
+    heads = "".join(fit(head, _NUMBER, right=True) for head in (*SPLITS, "together"))
+    yield [(fit("language", _NAME) + fit("source", _NAME) + heads, "muted")]
+    counts = sorted(manifest.counts, key=lambda item: (-_together(item), item.language, item.source))
+    shown = counts[:_MOST] if folded else counts
+    for count in shown:
+        yield [(fit(one_line(count.language), _NAME), "you"), (fit(one_line(count.source), _NAME), ""), *_numbers(count)]
+    if len(counts) > len(shown):
+        yield [(f"and {len(counts) - len(shown)} more (z unfolds)", "muted")]
+    if len(counts) > 1:
+        rows = {name: manifest.rows.get(name, 0) for name in SPLITS}
+        yield [(fit("together", 2 * _NAME), ""), *_numbers(Count(language="", source="", **rows))]
+
+
+def _together(count: Count) -> int:
+    return count.train + count.validation + count.test
+
+
+def _numbers(count: Count) -> Line:
+    numbers = (count.train, count.validation, count.test, _together(count))
+    return [("".join(fit(f"{number:,}" if number else "·", _NUMBER, right=True) for number in numbers), "")]
+
+
+def _leakage(manifest: Manifest, width: int) -> Iterator[Line]:
+    found = manifest.leakage
+    if not found.test_rows:
+        return
+    text = (
+        f"near-duplicates of train in test: {found.leaked:,} of {many(found.test_rows, 'row')};"
+        f" a random split would have {found.at_random:.1%}"
+    )
+    yield from ([(piece, "bad" if found.leaked else "good")] for piece in wrap(text, width))
+
+
+def _tokens(audited: Audited, width: int) -> Iterator[Line]:
+    """What one tokenizer counts, with the lengths as one bar each."""
+    train = audited.train
+    share = train.loss_tokens / train.tokens if train.tokens else 0.0
+    name = one_line(audited.base).rstrip("/").rpartition("/")[2]
+    tone = "bad" if audited.errors else "found" if audited.findings else "good"
+    told = "no findings" if not audited.findings else ", ".join(dict.fromkeys(item.code for item in audited.findings))
+    yield [(fit(name, _NAME * 2), "agent"), (f" max_length {audited.max_length:,}", "muted")]
+    text = f"{train.tokens:,} tokens in train, {share:.0%} trained on, longest {train.longest:,}: {told}"
+    yield from ([(piece, tone)] for piece in wrap(text, width))
+    most = max((item.rows for item in train.lengths), default=0)
+    for item in train.lengths:
+        room = max(1, round(min(_BAR, width - _NAME - 8) * item.rows / most))
+        yield [(fit(f"≤ {item.up_to:,}", _NAME), "muted"), ("█" * room, "agent"), (f" {item.rows:,}", "")]
+
+
+def _facts(manifest: Manifest) -> Mapping[str, str]:
     left_out = sum(manifest.left_out.values())
     facts = {
-        "rows": " · ".join(f"{manifest.rows.get(name, 0):,} {name}" for name in SPLITS),
         "left out": f"{left_out:,}: {_counted(manifest.left_out)}" if left_out else "nothing",
-        "languages": _counted(manifest.by_language),
-        "sources": _counted(manifest.by_source),
         "written by": _counted(manifest.by_model),
-        "shape": f"{manifest.shape}: {manifest.shaping}",
-        "profile": manifest.profile or "none",
-        "split": f"{'/'.join(map(str, manifest.split))} by {manifest.split_rule}",
+        "origins": _counted(manifest.by_origin),
+        "repositories": _counted(manifest.by_repository),
+        "licences": _counted(manifest.by_licence),
+        "shape": f"{manifest.recipe.shape}: {manifest.shaping}",
+        "redacted": _counted(manifest.findings),
+        "suites": ", ".join(manifest.suites),
+        "profile": manifest.profile,
+        "imported": manifest.imported,
+        "split": f"{'/'.join(map(str, manifest.split))}: {manifest.split_rule}",
+        "test rows of": f"version {manifest.previous} stayed in test" if manifest.previous else "",
         "seed": str(manifest.seed),
         "hash": manifest.hash,
         "folder": f"datasets/{manifest.name}/{manifest.version} of the workspace",
     }
-    for name, value in facts.items():
-        for number, line in enumerate(wrap(one_line(value), width - _NAME)):
-            yield [(("" if number else name).ljust(_NAME), "muted"), (line, "")]
-    if not manifest.rows.get("validation"):
-        yield [("too few sessions for a validation split: a run will have no eval loss", "muted")]
-    for number, row in enumerate(opened.rows, start=1):
-        yield []
-        about = f"row {number} of train · {one_line(row.language)} · {one_line(row.session)} "
-        yield [(about + "─" * max(0, width - len(about)), "muted")]
-        yield from conversation(_messages(row), width, folded=folded)
-
-
-def _messages(row: Row) -> Sequence[Message]:
-    return [
-        Message(
-            role=item.role,  # type: ignore[arg-type]  # a row was made from such messages
-            content=item.content,
-            reasoning_content=item.reasoning_content,
-            tool_calls=item.tool_calls,
-            tool_call_id=item.tool_call_id,
-        )
-        for item in row.messages
-    ]
+    return {name: value for name, value in facts.items() if value}
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return " · ".join(f"{number:,} {name}" for name, number in counts.items())
+    return " · ".join(f"{number:,} {name}" for name, number in _most_first(counts))
+
+
+def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

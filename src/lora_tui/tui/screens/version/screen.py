@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from lora_tui.backends import audits
+from lora_tui.backends.counting import Cancelled
 from lora_tui.backends.token_view import Looker
 from lora_tui.dataset.model import Dataset, Row
 from lora_tui.jobs.audit import Audited
@@ -65,6 +66,14 @@ class VersionScreen(Stage):
             super().__init__()
             self.shown = shown
             self.numbers = numbers
+
+    class Known(Message):
+        """Whether there is an audit for a model already."""
+
+        def __init__(self, model: Choice | None, audited: Audited | None) -> None:
+            super().__init__()
+            self.model = model
+            self.audited = audited
 
     class Opened(Message):
         """A row was read; `view`: its tokens, or why there are none."""
@@ -142,16 +151,25 @@ class VersionScreen(Stage):
 
     def _take(self, model: Choice | None) -> None:
         """Look at the version with this model from now on."""
-        if self._looker is not None and (model is None or self._model is None or model.base != self._model.base):
+        if self._looker is not None and (model is None or model.base != self._looker.base):
             self._looker.close()
             self._looker = None
         self._model = model
         self._audited = None
+        self._know(model)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="know")
+    def _know(self, model: Choice | None) -> None:
+        found = None
         if model is not None:
-            self._audited = audits.cached(self.shell.workspace, self.dataset, model.base, model.profile)
-        if self._shown.finding:
-            self._shown = msgspec.structs.replace(self._shown, finding="")
-        self._show(self._shown)
+            found = audits.cached(self.shell.workspace, self.dataset, model.base, model.profile)
+        self.post_message(self.Known(model, found))
+
+    def on_version_screen_known(self, message: Known) -> None:
+        """What is known of it by this model; a finding of another model is no filter any more."""
+        if message.model == self._model:
+            self._audited = message.audited
+            self._show(msgspec.structs.replace(self._shown, finding=""))
 
     def _show(self, shown: Shown) -> None:
         """List these rows."""
@@ -281,6 +299,8 @@ class VersionScreen(Stage):
             found = audits.ensure(
                 self.shell.workspace, self.dataset, model.base, model.profile, progress=tell, cancelled=stop.is_set
             )
+        except Cancelled:
+            pass
         finally:
             self.post_message(self.Auditing(model, "", found, done=True))
 
