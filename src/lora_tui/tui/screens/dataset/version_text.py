@@ -68,7 +68,11 @@ def _table(manifest: Manifest, folded: bool) -> Iterator[Line]:
     counts = sorted(manifest.counts, key=lambda item: (-_together(item), item.language, item.source))
     shown = counts[:_MOST] if folded else counts
     for count in shown:
-        yield [(fit(one_line(count.language), _NAME), "you"), (fit(one_line(count.source), _NAME), ""), *_numbers(count)]
+        yield [
+            (fit(one_line(count.language), _NAME), "you"),
+            (fit(one_line(count.source), _NAME), ""),
+            *_numbers(count),
+        ]
     if len(counts) > len(shown):
         yield [(f"and {len(counts) - len(shown)} more (z unfolds)", "muted")]
     if len(counts) > 1:

@@ -30,9 +30,9 @@ from lora_tui.tui.screens.sessions.filters import Step, View
 from lora_tui.tui.screens.sessions.queue_run import QueueRun, Standing, standing
 from lora_tui.tui.screens.sessions.reader import Reader
 from lora_tui.tui.screens.sessions.rows import ExampleRows
-from lora_tui.tui.widgets.search_bar import SearchBar
 from lora_tui.tui.screens.sessions.showing import Showing
 from lora_tui.tui.stage import Stage
+from lora_tui.tui.widgets.search_bar import SearchBar
 from lora_tui.tui.widgets.virtual_list import VirtualList
 
 _READ_AFTER = 0.15  # seconds the cursor rests on a row before its conversation is read

@@ -108,7 +108,12 @@ def _cut(audited: Audited, width: int, folded: bool) -> Iterator[Line]:
     yield []
     yield [("longer than max_length, or not trained on", "heading")]
     told = [
-        (item.id, item.split, item.tokens, f"split into {item.parts} at {'a ' if item.at[0] != 'e' else 'an '}{item.at}")
+        (
+            item.id,
+            item.split,
+            item.tokens,
+            f"split into {item.parts} at {'a ' if item.at[0] != 'e' else 'an '}{item.at}",
+        )
         for item in audited.cut
     ]
     told += [(item.id, item.split, item.tokens, _why(item.reason, item.about, item.part)) for item in audited.left_out]

@@ -109,7 +109,11 @@ class RowIndex:
             source=row.source,
             characters=sum(len(message.content) for message in row.messages),
             turns=len(learned),
-            note=f"repetition {row.copy}" if row.copy else row.origin if row.origin not in ("session", "commit") else "",
+            note=f"repetition {row.copy}"
+            if row.copy
+            else row.origin
+            if row.origin not in ("session", "commit")
+            else "",
         )
 
     def _path(self, split: str) -> Path:
@@ -125,3 +129,10 @@ def _asked(row: Row) -> str:
         elif message.role == "assistant" and message.weight:
             break
     return asked
+
+
+def _note(row: Row) -> str:
+    """What it is besides an ordinary row."""
+    if row.copy:
+        return f"repetition {row.copy}"
+    return "" if row.origin in ("session", "commit") else row.origin
