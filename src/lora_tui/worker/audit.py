@@ -26,8 +26,9 @@ from lora_tui.worker.findings.named import Named
 from lora_tui.worker.findings.odd_tokens import OddTokens
 from lora_tui.worker.findings.repeats import Languages, Repeats, content_of
 from lora_tui.worker.findings.typed_tokens import TypedTokens
+from lora_tui.worker.mask import IGNORED
 from lora_tui.worker.rows import Row, read_rows
-from lora_tui.worker.tokenize import IGNORED, Tokens, tokenize
+from lora_tui.worker.tokenize import Tokens, cut, tokenize
 
 _OFTEN = 0.2  # seconds between two words on how far it is
 
@@ -122,10 +123,8 @@ class Auditor:
         if split == "train":
             self._by_language[self._language.get(item.id, "")] += loss_tokens
             self._prompts.append(item.id)
-        if item.parts > 1:
-            known = self._cut.get((split, item.id))
-            deepest = "edit" if "edit" in (item.at, known.at if known else "") else "user turn"
-            self._cut[split, item.id] = Cut(item.id, split, item.whole, item.parts, deepest)
+        if (told := cut(item, split)) is not None:
+            self._cut[split, item.id] = told
 
     def _findings(self) -> Iterator[Finding]:
         train = self._counts["train"]
@@ -135,7 +134,9 @@ class Auditor:
         yield from self._odd.findings()
         yield from self._leaks.findings(self._repeats.across)
         yield from kept.left_out_findings(self._left_out, self._job.max_length)
-        yield from kept.pad_findings(self._facts)
+        yield from kept.pad_findings(
+            had_pad=self._facts.had_pad, pad_is_eos=self._facts.pad_is_eos, eos=self._tokenizer.eos_token or ""
+        )
         yield from self._repeats.findings()
         yield from self._languages.findings()
         yield from kept.validation_findings(self._rows)
@@ -155,7 +156,7 @@ class Auditor:
         return named.finding(
             "note",
             "long-prompts",
-            f"{{rows}} have prompts far longer than the others, over {least:,.0f} tokens before the first that is learned",
+            f"{{rows}} have prompts far longer than the others: over {least:,.0f} tokens before the first trained one",
             "Look at them; a lower data.cap or data.context makes them shorter.",
         )
 

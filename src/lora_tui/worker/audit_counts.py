@@ -56,6 +56,6 @@ def histogram(counts: Sequence[int]) -> tuple[Bin, ...]:
 
 
 def far_above(counts: Sequence[int]) -> float:
-    """Above this a value is an outlier: three times the middle half's width over its upper end (Tukey's outer fence)."""
+    """Values above this are outliers: upper quartile and three times the quartiles' distance (Tukey's outer fence)."""
     low, high = np.quantile(np.asarray(counts), (0.25, 0.75))
     return float(high + 3 * (high - low))

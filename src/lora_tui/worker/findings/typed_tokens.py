@@ -1,4 +1,4 @@
-"""Special tokens that somebody typed: the tokenizer takes them for the template's own, and turns begin and end there."""
+"""Special tokens that somebody typed: the tokenizer takes them for the template's own, so turns begin and end there."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class TypedTokens:
         return self._typed.finding(
             "error",
             "special-tokens-in-text",
-            f"{{rows}} have {_listed(self._seen['turns'])} typed in a text: the model would take it for the real end or "
-            "beginning of a turn",
+            f"{{rows}} have {_listed(self._seen['turns'])} typed in a text: the model would take it for "
+            "the real end or beginning of a turn",
             "Edit or reject these examples and build again.",
         ) + self._harmless.finding(
             "warning",
