@@ -10,7 +10,7 @@ import msgspec
 from lora_tui.jobs.answering import Delta, Done, Ready, Request, Trouble, request
 from lora_tui.worker import loading
 from lora_tui.worker.generate import Ending, stream
-from lora_tui.worker.render import NotText
+from lora_tui.worker.template import NotText
 from lora_tui.worker.wire import say
 from lora_tui.workspace.errors import LoraTuiError
 

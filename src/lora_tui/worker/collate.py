@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 
-from lora_tui.worker.render import IGNORED, Tokens
+from lora_tui.worker.tokenize import IGNORED, Tokens
 
 
 class Padded:

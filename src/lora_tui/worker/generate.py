@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lora_tui.worker.render import for_template
+from lora_tui.worker.template import for_template
 
 
 @dataclass

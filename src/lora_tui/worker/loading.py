@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -18,17 +20,57 @@ from transformers import logging as transformers_logging
 
 transformers_logging.disable_progress_bar()
 
+_GENERATION = "generation_config.json"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a base says of its tokens that begin, end and fill up texts."""
+
+    had_pad: bool  # a pad token of its own, before `load_tokenizer` gave it one
+    pad_is_eos: bool  # harmless here: padding is masked by position
+    bos: int | None
+    eos: int | None
+    stops: frozenset[int]  # every token at which the base stops to write, its generation config's too
+
 
 def load_tokenizer(base: str) -> Any:
-    """The base's tokenizer, checked: fast, with a chat template and a pad token. Raises BadInput."""
+    """The base's tokenizer, checked: fast, with a chat template and a pad token. Raises BadInput.
+
+    A base without a pad token gets its end token for it, and `facts` says so.
+    """
     tokenizer = _from(AutoTokenizer, base, "tokenizer")
     if not tokenizer.is_fast:
         raise BadInput("this base has no fast tokenizer, which the loss mask needs", where=base)
     if not tokenizer.chat_template:
         raise BadInput("this base has no chat template", where=base, fix="Use the instruct variant of the model.")
+    tokenizer.had_pad = tokenizer.pad_token_id is not None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def facts(tokenizer: Any, base: str) -> Facts:
+    """What `base` says of the tokens of its tokenizer, as `load_tokenizer` gave it."""
+    named = _generation_config(base).get("eos_token_id")
+    stops = {*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id} - {None}
+    return Facts(
+        had_pad=getattr(tokenizer, "had_pad", tokenizer.pad_token_id is not None),
+        pad_is_eos=tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id,
+        bos=tokenizer.bos_token_id,
+        eos=tokenizer.eos_token_id,
+        stops=frozenset(stops),
+    )
+
+
+def _generation_config(base: str) -> dict[str, Any]:
+    from transformers.utils import cached_file
+
+    folder = Path(base).expanduser()
+    try:
+        path = folder / _GENERATION if folder.is_dir() else cached_file(base, _GENERATION)
+        return msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
+    except (OSError, TypeError, ValueError):
+        return {}  # many bases have none
 
 
 def load_config(base: str) -> Any:

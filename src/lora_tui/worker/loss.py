@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from lora_tui.worker.render import IGNORED
+from lora_tui.worker.mask import IGNORED
 
 
 def can_skip_masked(model: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def read_rows(dataset: Path, split: str) -> Iterator[Row]:
-    """The rows of <dataset>/<split>.jsonl, one at a time; none when there is no such file. Raises BadInput with the line.
+    """The rows of <dataset>/<split>.jsonl, one at a time; none when there is no such file.
 
-    Rows with the same toolset share one list of tools.
+    Rows with the same toolset share one list of tools. Raises BadInput with the line.
     """
     if not dataset.is_dir():
         raise BadInput(

@@ -18,11 +18,11 @@ from lora_tui.jobs import journal
 from lora_tui.jobs.job import TinyBase
 from lora_tui.worker.chats import load_chats
 from lora_tui.worker.collate import Padded
-from lora_tui.worker.render import Tokens, tokenize
 from lora_tui.worker.rows import Row
 from lora_tui.worker.stopping import StopRequest
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.tiny_tokenizer import PAD, make_tokenizer
+from lora_tui.worker.tokenize import Tokens, tokenize
 from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput
 
@@ -71,7 +71,7 @@ def _rows(
 ) -> list[Tokens]:
     """What it learns: in a chat the assistant's words, in a plain text every word."""
     chats = [Row(id=str(index), messages=messages) for index, messages in enumerate(conversations)]
-    rows, _ = tokenize(tokenizer, chats, "chats", LONGEST)
+    rows = [item for item in tokenize(tokenizer, chats, "chats", LONGEST) if isinstance(item, Tokens)]
     ids = tokenizer(_pieces(texts), truncation=True, max_length=LONGEST)["input_ids"]
     return rows + [Tokens(id="text", input_ids=row, labels=row) for row in ids]
 

@@ -14,7 +14,7 @@ import torch
 from trl import SFTTrainer
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.audit import LeftOut
+from lora_tui.jobs.audit import Cut, LeftOut
 from lora_tui.jobs.job import Train
 from lora_tui.worker import checkpoints, loading
 from lora_tui.worker.arguments import sft_config
@@ -23,12 +23,14 @@ from lora_tui.worker.collate import Padded, SimilarLengths, as_dataset
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.lora import with_lora
 from lora_tui.worker.loss import can_skip_masked, label_only_loss
-from lora_tui.worker.render import IGNORED, Tokens, check_trainable, tokenize
-from lora_tui.worker.rows import read_split
+from lora_tui.worker.rows import read_rows
 from lora_tui.worker.stopping import StopRequest
 from lora_tui.worker.threads import choose_threads
+from lora_tui.worker.tokenize import IGNORED, Tokens, check_trainable, cut, tokenize
+from lora_tui.worker.untrained import cut_warnings, warnings_of
 
 ADAPTER = "adapter"
+OFTEN = 0.5  # seconds between two words on how far the tokeniser is
 
 
 def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
@@ -112,18 +114,29 @@ class AssistantTrainer(SFTTrainer):
 
 
 def _rows(job: Train, folder: Path, tokenizer: Any, log: journal.Journal) -> tuple[list[Tokens], list[Tokens]]:
-    """The training and validation rows as tokens; what had to be left out is a warning with its reason."""
+    """The training and validation rows as tokens; what was left out or split is a warning with its reason."""
     dataset = folder / job.dataset
     limit = job.profile.training.max_length
-
-    def progress(done: int, total: int) -> None:
-        log.write(journal.Progress(stage="tokenise", done=done, total=total))
-
-    kept, left_out = tokenize(tokenizer, read_split(dataset, "train"), "train", limit, progress)
-    check_trainable(kept, left_out, str(dataset), limit)
-    validation, left_out_too = tokenize(tokenizer, read_split(dataset, "validation"), "validation", limit)
-    _tell_left_out([*left_out, *left_out_too], limit, log)
-    return kept, validation
+    found: dict[str, list[Tokens]] = {"train": [], "validation": []}
+    left_out: list[LeftOut] = []
+    cuts: dict[str, Cut] = {}
+    told = time.monotonic()
+    for split, kept in found.items():
+        for done, item in enumerate(tokenize(tokenizer, read_rows(dataset, split), split, limit), start=1):
+            if isinstance(item, LeftOut):
+                left_out.append(item)
+            else:
+                kept.append(item)
+                if (split_row := cut(item, split)) is not None:
+                    cuts[item.id] = split_row
+            if time.monotonic() - told > OFTEN:
+                told = time.monotonic()
+                log.write(journal.Progress(stage="tokenise", done=done))
+        if split == "train":
+            check_trainable(len(kept), left_out, str(dataset), limit)
+    for warning in [*warnings_of(left_out, limit), *cut_warnings(list(cuts.values()), limit)]:
+        log.write(warning)
+    return found["train"], found["validation"]
 
 
 def _tell_finished(folder: Path, log: journal.Journal) -> None:
@@ -147,19 +160,6 @@ def _tell_finished(folder: Path, log: journal.Journal) -> None:
             output=ADAPTER,
         )
     )
-
-
-def _tell_left_out(left_out: list[LeftOut], limit: int, log: journal.Journal) -> None:
-    for reason, why, advice in (
-        ("too_long", f"longer than max_length {limit}", "Raise training.max_length to train on them."),
-        ("no_loss", "with no assistant turn to learn from", "Leave them out of the dataset."),
-        ("not_text", "with pictures or files, which this base cannot read", "Leave them out of the dataset."),
-    ):
-        rows = [row for row in left_out if row.reason == reason]
-        if rows:
-            named = ", ".join(f"{row.id} ({row.tokens} tokens)" for row in rows[:20])
-            more = f" and {len(rows) - 20} more" if len(rows) > 20 else ""
-            log.write(journal.Warned(message=f"{len(rows)} rows left out, {why}: {named}{more}", advice=advice))
 
 
 def _save_adapter(model: Any, base: str, path: Path) -> None:

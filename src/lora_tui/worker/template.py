@@ -1,0 +1,213 @@
+"""A base's chat template: what it writes for a conversation, and what was found out about it by trying it.
+
+Templates are programs. Some only append; some leave out earlier reasoning, put the tools before the last request, or
+refuse roles. Nothing here reads a template's source: a few small conversations are rendered and looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from lora_tui.worker.trl_starts import EARLIER
+
+Message = dict[str, Any]
+_SENT = ("role", "name", "tool_call_id")
+
+
+class NotText(Exception):
+    """A message that a text model cannot be given: a picture, a file."""
+
+
+class NotRendered(Exception):
+    """The template refuses the conversation; its own words."""
+
+
+def for_template(message: Message) -> Message:
+    """An OpenAI message as chat templates expect it: text content, tool arguments as an object. Raises NotText."""
+    given: Message = {key: message[key] for key in _SENT if message.get(key)}
+    given["content"] = _text(message.get("content"))
+    if message.get("reasoning_content"):
+        given["reasoning_content"] = message["reasoning_content"]
+    if message.get("tool_calls"):
+        given["tool_calls"] = [
+            {**call, "function": {**call["function"], "arguments": _arguments(call["function"].get("arguments", ""))}}
+            for call in message["tool_calls"]
+        ]
+    return given
+
+
+def has_reasoning(message: Message) -> bool:
+    """Whether an assistant's message says what it thought; some templates look for it in the content."""
+    return bool(message.get("reasoning_content")) or "</think>" in message["content"]
+
+
+class Template:
+    """The chat template of a tokenizer, with what its texts have in common.
+
+    header: what a generation prompt adds. end: what follows an assistant's words in every turn; "" where nothing does.
+    plain, with_tools: how much of a conversation without and with tools keeps its text when it goes on: "row" (all),
+    "segment" (what came after the last request) or "" (not known to keep any).
+    keeps_reasoning: reasoning of earlier requests stays. writes_calls: tool calls are written at all.
+    earlier: characters before the end of the header from which TRL trains, for the templates it knows.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._special = dict(tokenizer.special_tokens_map)
+        self._sources = {
+            bool(tools): str(tokenizer.get_chat_template(tools=tools)) for tools in (None, _PROBE_TOOLS)
+        }  # a template may have a variant for tools
+        self._arguments_as_text = False
+        self.earlier = EARLIER.get(hashlib.sha256(self._sources[False].encode()).hexdigest(), 0)
+        self.header, self.end = self._header_and_end()
+        self.writes_calls = self._probe_calls()
+        self.plain = self.with_tools = ""
+        self.keeps_reasoning = False
+        if self.header and self.end:
+            self._probe_what_is_kept()
+
+    @property
+    def append_only(self) -> bool:
+        """Whether what was written once never changes."""
+        return self.plain == self.with_tools == "row" and self.keeps_reasoning
+
+    def render(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, prompt: bool = False
+    ) -> str:
+        """The text of messages that `for_template` made. Raises NotRendered with the template's words."""
+        if self._arguments_as_text:
+            messages = [_with_text_arguments(message) for message in messages]
+        try:
+            texts, _ = render_jinja_template(
+                conversations=[list(messages)],
+                tools=tools or None,
+                chat_template=self._sources[bool(tools)],
+                add_generation_prompt=prompt,
+                **self._special,
+            )
+        except Exception as error:  # jinja's and the template's own exceptions have no common base
+            raise NotRendered(str(error) or type(error).__name__) from error
+        return str(texts[0])
+
+    def _try(self, messages: list[Message], tools: list[dict[str, Any]] | None = None, prompt: bool = False) -> str:
+        try:
+            return self.render(messages, tools, prompt)
+        except NotRendered:
+            return ""
+
+    def _header_and_end(self) -> tuple[str, str]:
+        asked = [_user("qaz")]
+        with_prompt, without = self._try(asked, prompt=True), self._try(asked)
+        begins = len(self._whole_marks(with_prompt[: _shared(with_prompt, without)]))
+        header = with_prompt[begins:]
+        last = self._try([*asked, _assistant("wsx")])
+        middle = self._try([*asked, _assistant("wsx"), _user("edc")])
+        if "wsx" not in last or "wsx" not in middle or not last.startswith(with_prompt):
+            return "", ""
+        tail, tail_in_middle = last.partition("wsx")[2], middle.partition("wsx")[2]
+        return header, self._whole_marks(tail[: _shared(tail, tail_in_middle)])
+
+    def _whole_marks(self, text: str) -> str:
+        """Without the beginning of a special token that two texts happen to share."""
+        tokens = [token for token in self.tokenizer.get_added_vocab() if not text.endswith(token)]
+        broken = [size for token in tokens for size in range(1, len(token)) if text.endswith(token[:size])]
+        return text[: len(text) - max(broken, default=0)]
+
+    def _probe_calls(self) -> bool:
+        called = [_user("qaz"), _call("rfv")]
+        if "rfv" in self._try(called, _PROBE_TOOLS):
+            return True
+        self._arguments_as_text = True  # DeepSeek's template joins them to its text
+        if "rfv" in self._try(called, _PROBE_TOOLS):
+            return True
+        self._arguments_as_text = False
+        return False
+
+    def _probe_what_is_kept(self) -> None:
+        from lora_tui.worker.mask import kept  # which is about conversations, and needs a template
+
+        head = [{"role": "system", "content": "tgb"}]
+        answered = [_user("qaz"), _assistant("wsx")]
+        plain = [*answered, _user("edc"), _assistant("yhn"), _user("ujm"), _assistant("ikl")]
+        self.plain = kept(self, [*head, *plain]) or kept(self, plain)
+        worked = [_user("edc"), _call("rfv"), _result("ok"), _call("olp"), _result("no"), _assistant("yhn")]
+        if self.writes_calls:
+            tooled = [*answered, *worked, *worked, *answered]
+            self.with_tools = kept(self, [*head, *tooled], _PROBE_TOOLS) or kept(self, tooled, _PROBE_TOOLS)
+        thought = [_user("qaz"), {**_assistant("wsx"), "reasoning_content": "hmm"}]
+        thought_in_text = [_user("qaz"), _assistant("<think>\nhmm\n</think>\n\nwsx")]
+        self.keeps_reasoning = (
+            kept(self, [*thought, *thought, *answered])
+            == kept(self, [*thought_in_text, *thought_in_text, *answered])
+            == "row"
+        )
+
+
+def _user(text: str) -> Message:
+    return {"role": "user", "content": text}
+
+
+def _assistant(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _call(name: str) -> Message:
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": name, "arguments": {"x": "y"}}}
+    return {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+def _result(text: str) -> Message:
+    return {"role": "tool", "content": text, "tool_call_id": "abcdefghi"}
+
+
+_PROBE_TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "rfv",
+            "description": "A tool.",
+            "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]},
+        },
+    }
+]
+
+
+def _shared(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _with_text_arguments(message: Message) -> Message:
+    if not message.get("tool_calls"):
+        return message
+    calls = [
+        {**call, "function": {**call["function"], "arguments": _as_text(call["function"]["arguments"])}}
+        for call in message["tool_calls"]
+    ]
+    return {**message, "tool_calls": calls}
+
+
+def _as_text(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _text(content: Any) -> str:
+    """Several text parts become one text, joined as vLLM joins them for text-only templates."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if any(part.get("type") != "text" for part in content):
+        raise NotText
+    return "\n".join(part["text"] for part in content)
+
+
+def _arguments(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text  # the model wrote something that is no JSON; the template shows it as it is
