@@ -93,7 +93,7 @@ def export(
 
 def rows(dataset: Dataset, split: str) -> Iterator[Row]:
     """The rows of a split, each with its tools in it. Raises BadInput with the line."""
-    tools = _toolsets(dataset.folder / TOOLS_FILE)
+    tools = toolsets(dataset.folder / TOOLS_FILE)
     path = dataset.folder / f"{split}.jsonl"
     decoder = msgspec.json.Decoder(Row)
     with path.open("rb") as file:
@@ -189,7 +189,8 @@ def _most(left_out: list[LeftOut]) -> str:
     return f"Most often: {reasons[0][0]} ({reasons[0][1]} rows)." if reasons else ""
 
 
-def _toolsets(path: Path) -> dict[str, list[dict[str, Any]]]:
+def toolsets(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The tools in a TOOLS_FILE by the name that rows give; none where there is no such file. Raises BadInput."""
     if not path.is_file():
         return {}
     try:
