@@ -27,6 +27,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     characters: int
     request: str
     by_person: bool  # accepted by a person, not only by a rule
+    success: bool = False  # the work went well, as far as signs tell
     suite: str = ""  # the suite a prompt of which it resembles
     findings: tuple[str, ...] = ()  # redaction rule of each placeholder in it
     place: int = -1  # where the row waits

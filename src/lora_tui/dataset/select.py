@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -30,6 +30,8 @@ from lora_tui.workspace.profiles import Data
 
 MACHINES = ("augment", "demo")  # authors of labels that are no people
 
+CHATS = "chat"  # the source whose sessions were in no folder
+
 _PAGE = 200
 _ORIGINS: dict[str, Origin] = {"git": "commit", "augment": "synthetic"}  # by source
 _PLACEHOLDER = re.compile(r"<(?:SECRET|PII):([^:<>]+):\d+>")
@@ -37,10 +39,14 @@ _EARLIER = 200_000  # characters of the session that are looked through for what
 
 
 def select(
-    workspace: Workspace, data: Data, capture: Capture | None = None
+    workspace: Workspace,
+    data: Data,
+    capture: Capture | None = None,
+    suite_like: Callable[[Row], str] = lambda row: "",
 ) -> Iterator[tuple[Candidate, Row] | Rejected]:
     """Go through every labelled example: accepted ones that `data` asks for become rows.
 
+    suite_like: the name of the suite that has a prompt too much like a row, '' where none has.
     A person's language outweighs the machine's confidence. Memory: one page of examples.
     """
     people, above = accepted_by_people(workspace), _roots(workspace)
@@ -49,7 +55,7 @@ def select(
         page = chosen[start : start + _PAGE]
         keys = _keys(workspace, page)
         for found in examples.rows(workspace, page):
-            reason = _left_out(found, data)
+            reason = _left_out(found, data, found.id in people)
             if reason:
                 yield Rejected(keys[found.id], found.id, reason, found.request)
                 continue
@@ -58,7 +64,9 @@ def select(
                 yield made
                 continue
             whole, row, findings = made
-            yield _candidate(whole, row, findings, found.id in people, above), row
+            candidate = _candidate(whole, row, findings, found.id in people, above)
+            suite = suite_like(row)
+            yield msgspec.structs.replace(candidate, suite=sys.intern(suite)) if suite else candidate, row
 
 
 def _whole(workspace: Workspace, identity: int, shape: str, room: int) -> Example:
@@ -77,9 +85,11 @@ def _keys(workspace: Workspace, ids: Sequence[int]) -> dict[int, str]:
     return dict(found.fetchall())
 
 
-def _left_out(row: ExampleRow, data: Data) -> str:
+def _left_out(row: ExampleRow, data: Data, by_person: bool) -> str:
     if row.decision != "accept":
         return f"label: {row.decision}"
+    if data.accepted_by == "people" and not by_person:
+        return "accepted by a rule, not by a person"
     if data.languages and row.language not in data.languages:
         return f"language: {row.language}"
     if row.language == row.machine_language and row.confidence < data.min_confidence:
@@ -164,13 +174,18 @@ def _row(
         session=found.session,
         model=found.model,
         key=example.key,
-        repository=_last(found.directory),
+        repository=_last(_repository(found)),
         shape=shape,
         origin=_ORIGINS.get(found.source, "session"),
         licence=found.licence,
         toolset=capture.agent if capture is not None and shape == "agent" else "",
     )
     return row, tuple(map(sys.intern, _PLACEHOLDER.findall(encoded.decode())))
+
+
+def _repository(row: ExampleRow) -> str:
+    """The folder that was worked in; '' where that says nothing: a chat file lies where somebody put it."""
+    return row.directory if row.source != CHATS and _last(row.directory) else ""
 
 
 def _last(directory: str) -> str:
@@ -194,10 +209,11 @@ def _candidate(
         licence=sys.intern(row.licence),
         session=sys.intern(row.session),
         root=sys.intern(above.get(row.session, row.session)),
-        repository=sys.intern(found.directory),
+        repository=sys.intern(_repository(found)),
         created=found.created,
         cluster=found.cluster,
         characters=found.characters,
+        success=found.outcome == "success",
         request=found.request,
         by_person=by_person,
         findings=findings,
