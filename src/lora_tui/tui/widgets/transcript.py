@@ -27,6 +27,7 @@ class Transcript(ScrollView, can_focus=True):
     _TONES = (
         *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad", "redacted", "found"),
         *("code-keyword", "code-string", "code-number", "code-name"),
+        *("trained", "trained-next", "context", "context-next", "special", "special-trained", "cut"),
     )
     COMPONENT_CLASSES = {f"transcript--{tone}" for tone in _TONES}
     DEFAULT_CSS = """
@@ -52,6 +53,13 @@ class Transcript(ScrollView, can_focus=True):
         & .transcript--code-string { color: $code-string; }
         & .transcript--code-number { color: $code-number; }
         & .transcript--code-name { color: $code-name; }
+        & .transcript--trained { color: $success; text-style: bold; }
+        & .transcript--trained-next { color: $success; }
+        & .transcript--context { color: $muted; text-style: $muted-style; }
+        & .transcript--context-next { color: $muted 80%; text-style: $muted-style; }
+        & .transcript--special { color: $secondary; text-style: $muted-style; }
+        & .transcript--special-trained { color: $secondary; text-style: bold; }
+        & .transcript--cut { color: $warning; text-style: bold; }
     }
     """
 

@@ -1,0 +1,132 @@
+"""The looking server: one tokenizer in memory, rows of datasets in on stdin by name, out on the pipe as tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from lora_tui.jobs.audit import LeftOut, Reason, Where
+from lora_tui.jobs.token_view import Head, Part, Ready, Reply, Request, Said, Trouble, View, line, request
+from lora_tui.worker import loading
+from lora_tui.worker.look_pieces import heads, pieces
+from lora_tui.worker.look_row import Found, find
+from lora_tui.worker.mask import Conversation, conversation
+from lora_tui.worker.template import NotRendered, NotText, Template
+from lora_tui.worker.windows import Window, encode, windows
+from lora_tui.workspace.errors import BadInput, LoraTuiError
+
+
+def serve(base: str, requests: BinaryIO, wire: BinaryIO) -> None:
+    """Answer requests in order until their pipe closes. Raises BadInput when the tokenizer cannot be loaded."""
+    template = Template(loading.load_tokenizer(base))
+    with contextlib.suppress(BrokenPipeError):  # whoever asked has gone
+        _say(wire, Ready(base=base))
+        while data := requests.readline():
+            if data.strip():
+                _say(wire, _answer(template, data))
+
+
+def _say(wire: BinaryIO, reply: Reply) -> None:
+    wire.write(line(reply))
+    wire.flush()
+
+
+def _answer(template: Template, data: bytes) -> Reply:
+    try:
+        asked = request(data)
+    except msgspec.DecodeError as error:
+        return Trouble(id=0, error=f"not a request: {error}")
+    try:
+        return look(template, find(Path(asked.dataset), asked.split, asked.row), asked)
+    except LoraTuiError as error:
+        bad = isinstance(error, BadInput)
+        return Trouble(id=asked.id, error=error.what, where=error.where, fix=error.fix, bad_input=bad)
+    except Exception as error:  # one bad row must not end the server; the template may raise anything
+        return Trouble(id=asked.id, error=f"{type(error).__name__}: {error}", bad_input=False)
+
+
+def look(template: Template, found: Found, asked: Request) -> View:
+    """A row as `tokenize` makes it, with the text that every token stands for."""
+    row = found.row
+    view = View(
+        id=asked.id,
+        row=row.id,
+        split=found.split,
+        number=found.number,
+        max_length=asked.max_length,
+        tokens=0,
+        loss_tokens=0,
+        messages=tuple(Said(str(item.get("role", "")), int(item.get("weight", 1))) for item in row.messages),
+        parts=(),
+    )
+    try:
+        talk = conversation(template, row)
+        text = talk.text(len(talk.messages))
+    except NotText:
+        return msgspec.structs.replace(view, left_out="not_text")
+    except NotRendered as error:
+        return msgspec.structs.replace(view, left_out="not_rendered", about=str(error))
+    (encoding,) = encode(template, [text])
+    parts: list[Part] = []
+    before: Window | None = None
+    for item in windows(template, row, asked.max_length, found.split):
+        if isinstance(item, Window):
+            parts.append(_part(talk, item, _at(talk, before, item) if before is not None else ""))
+            before = item
+        elif item.part:
+            parts.append(_without_tokens(item))
+        else:
+            whole = Window(text, [], encoding.ids, encoding.offsets, tuple(range(len(talk.messages))), ())
+            part = msgspec.structs.replace(_part(talk, whole, ""), left_out=item.reason, about=item.about)
+            parts.append(part)
+    kept = [part for part in parts if not part.left_out]
+    return msgspec.structs.replace(
+        view,
+        tokens=len(encoding.ids),
+        loss_tokens=sum(part.loss_tokens for part in kept),
+        parts=tuple(parts),
+        left_out="" if kept else parts[0].left_out,
+        about="" if kept else parts[0].about,
+    )
+
+
+def _part(talk: Conversation, window: Window, at: Where | Literal[""]) -> Part:
+    labels = window.labels
+    shown = pieces(talk.template.tokenizer, window.text, window.input_ids, window.offsets, labels)
+    own = Conversation(talk.template, [talk.messages[index] for index in window.messages], talk.tools)
+    marked = sum(piece.loss for piece in shown)
+    reason: Reason | Literal[""] = "" if 0 < marked < len(labels) else "all_loss" if marked else "no_loss"
+    return Part(
+        number=window.part,
+        tokens=len(labels),
+        loss_tokens=marked,
+        pieces=tuple(shown),
+        heads=tuple(Head(piece, window.messages[message]) for piece, message in heads(own, window.text, shown)),
+        at=at,
+        left_out=reason,
+    )
+
+
+def _at(talk: Conversation, before: Window, window: Window) -> Where:
+    """Where this part was cut from the one before: inside a request after an edit, or before one."""
+    last, this = _last_request(talk, before), _last_request(talk, window)
+    return "edit" if last == this else "user turn"
+
+
+def _last_request(talk: Conversation, window: Window) -> Any:
+    return max((index for index in window.messages if talk.messages[index]["role"] == "user"), default=None)
+
+
+def _without_tokens(item: LeftOut) -> Part:
+    return Part(
+        number=item.part,
+        tokens=item.tokens,
+        loss_tokens=0,
+        pieces=(),
+        heads=(),
+        left_out=item.reason,
+        about=item.about,
+    )
