@@ -39,7 +39,7 @@ REASONS = {
 }
 LEGEND = "▌ and ⟦ ⟧ learned · ‹ › special token · ↵ end of line"
 
-_NARROWEST = 20
+_NARROWEST = 24
 _COLUMN = 18  # cells before a token's text in the table
 
 
