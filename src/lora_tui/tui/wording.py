@@ -34,12 +34,15 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def base_name(base: str) -> str:
+    """A base in few words: the end of its path, or its Hugging Face id."""
+    return "/".join(Path(base).parts[-2:]) if Path(base).is_absolute() else base
+
+
 def endpoint_name(endpoint: str) -> str:
     """An endpoint in few words: the adapter's label, the end of a base's path, the model behind a URL."""
     kind, _, rest = endpoint.partition(":")
     if kind == "openai":
         url, _, model = rest.rpartition("#")
         return f"{model} at {url.partition('//')[2].partition('/')[0] or url}"
-    if kind == "base" and Path(rest).is_absolute():
-        return "/".join(Path(rest).parts[-2:])
-    return rest
+    return base_name(rest) if kind == "base" else rest

@@ -13,7 +13,7 @@ from lora_tui.jobs.audit import Audited
 from lora_tui.tui.safe_text import fit, moment, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import many
+from lora_tui.tui.wording import base_name, many
 
 _NAME = 12
 _NUMBER = 11
@@ -104,7 +104,7 @@ def _tokens(audited: Audited, width: int) -> Iterator[Line]:
     """What one tokenizer counts, with the lengths as one bar each."""
     train = audited.train
     share = train.loss_tokens / train.tokens if train.tokens else 0.0
-    name = one_line(audited.base).rstrip("/").rpartition("/")[2]
+    name = one_line(base_name(audited.base))
     tone = "bad" if audited.errors else "found" if audited.findings else "good"
     told = "no findings" if not audited.findings else ", ".join(dict.fromkeys(item.code for item in audited.findings))
     yield [(fit(name, _NAME * 2), "agent"), (f" max_length {audited.max_length:,}", "muted")]

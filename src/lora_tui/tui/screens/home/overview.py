@@ -101,7 +101,9 @@ def read(workspace: Workspace) -> Overview:
         rejected=counts.of("reject"),
         languages=_languages(counts),
         datasets=len(datasets),
-        dataset=DatasetLine(f"{newest.name}@{newest.version}", dict(newest.rows), newest.created, tuple(newest.by_language))
+        dataset=DatasetLine(
+            f"{newest.name}@{newest.version}", dict(newest.rows), newest.created, tuple(newest.by_language)
+        )
         if newest
         else None,
         runs=len(training),

@@ -8,7 +8,7 @@ from lora_tui.jobs.audit import Audited, Bin, Finding
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import duration, many
+from lora_tui.tui.wording import base_name, duration, many
 
 _NAME = 12
 _COLUMN = 12
@@ -30,7 +30,7 @@ def summary(audited: Audited) -> str:
 
 def audit_lines(audited: Audited, width: int, folded: bool) -> Iterator[Line]:
     """The whole audit; `folded` names few rows of each finding."""
-    yield [("audit", "heading"), (f"  {one_line(audited.base)}, max_length {audited.max_length:,}", "muted")]
+    yield [("audit", "heading"), (f"  {one_line(base_name(audited.base))}, max_length {audited.max_length:,}", "muted")]
     yield []
     yield from _findings(audited.findings, width, folded)
     yield []
