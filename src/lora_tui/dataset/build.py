@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -20,18 +20,20 @@ from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stamp as examples_stamp
 from lora_tui.dataset import targets
 from lora_tui.dataset.candidate import Candidate
-from lora_tui.dataset.choose import capped, distinct
+from lora_tui.dataset.choose import chosen
+from lora_tui.dataset.general import Replay, draw, look_through, wanted
+from lora_tui.dataset.general import notes as replay_notes
 from lora_tui.dataset.model import (
     MEMBERS_FILE,
     REJECTED_FILE,
     SPLITS,
     TOOLS_FILE,
     Count,
-    Dataset,
     Manifest,
     Member,
     Rejected,
 )
+from lora_tui.dataset.sample import Sampled, sample
 from lora_tui.dataset.select import select
 from lora_tui.dataset.split import RULE, split
 from lora_tui.dataset.spool import Spool
@@ -41,6 +43,7 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
 
 Progress = Callable[[int, int], None]
+Placed = tuple[Candidate, Member]
 
 _lines = msgspec.json.Encoder()
 
@@ -51,8 +54,9 @@ class Asked(msgspec.Struct, frozen=True):
     data: Data
     shares: tuple[int, int, int]  # train, validation, test in percent
     seed: int
-    capture: Capture | None  # without secrets
-    earlier: Dataset | None  # whose test rows stay in test
+    capture: Capture | None = None  # without secrets
+    previous: int = 0  # the newest earlier version
+    old: dict[str, str] = {}  # id and key of rows that earlier versions had -> the split they stay in
 
 
 class LeftOut:
@@ -74,28 +78,47 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
 
     Raises BadInput when no example passes.
     """
+    data = asked.data
+    general = look_through(data.replay, asked.seed, (workspace.root,)) if data.replay else None
     with (folder / REJECTED_FILE).open("wb") as file, Spool(folder) as spool:
         left_out = LeftOut(file)
-        candidates = _gathered(workspace, asked, spool, left_out, progress)
-        candidates, twice = distinct(candidates)
-        left_out.add(twice)
-        candidates, too_many = capped(candidates, asked.data.synthetic_share, asked.seed)
-        left_out.add(too_many)
+        candidates, dropped = chosen(_gathered(workspace, asked, spool, left_out, progress), data, asked.seed)
+        left_out.add(dropped)
         if not candidates:
-            raise _nothing(asked.data, left_out.reasons)
+            raise _nothing(data, left_out.reasons)
         candidates.sort(key=lambda item: (item.created, item.id))
-        synthetic = [item.origin == "synthetic" for item in candidates]  # never measured on: always in train
-        groups = [item.root for item in candidates]
-        real = iter(split([g for g, made in zip(groups, synthetic, strict=True) if not made], asked.shares, asked.seed))
-        placed = ["train" if made else next(real) for made in synthetic]
-        members = [
-            Member(id=item.id, key=item.key, split=where, language=item.language, group=group, session=item.session)
-            for item, where, group in zip(candidates, placed, groups, strict=True)
-        ]
-        _write(folder, spool, candidates, members)
+        placed, groups = _placed(candidates, asked)
+        members, sampled = _sampled(candidates, placed, groups, asked)
+        left_out.add(sampled.rejected)
+        notes = list(sampled.notes)
+        if general is not None:
+            members += _replayed(workspace, general, members, asked, spool, left_out)
+            train = sum(1 for _, member in members if member.split == "train")
+            drawn = sum(1 for item, _ in members if item.origin == "replay")
+            notes += replay_notes(general, drawn, train, data.replay_share)
+        _write(folder, spool, members)
     if asked.capture is not None:
         (folder / TOOLS_FILE).write_bytes(_lines.encode({asked.capture.agent: asked.capture.tools}))
-    return _manifest(workspace, folder, asked, candidates, placed, left_out.reasons)
+    made_with = tables(workspace) | _of_this_machine(asked, general)
+    written = hashed_files(asked.capture is not None)
+    files = {name: sha256(folder / name) for name in (*written, MEMBERS_FILE, REJECTED_FILE)}
+    return Manifest(
+        name="",
+        version=0,
+        created=time.time(),
+        hash=whole_hash(files, written),
+        seed=asked.seed,
+        split=asked.shares,
+        split_rule=RULE,
+        files=files,
+        left_out=dict(sorted(left_out.reasons.items())),
+        recipe=data,
+        capture_hash=asked.capture.sha256 if asked.capture is not None else "",
+        tables=made_with,
+        previous=asked.previous,
+        notes=tuple(notes),
+        **facts(members),
+    )
 
 
 def _gathered(
@@ -114,49 +137,99 @@ def _gathered(
     return candidates
 
 
-def _write(folder: Path, spool: Spool, candidates: Sequence[Candidate], members: Sequence[Member]) -> None:
+def _placed(candidates: Sequence[Candidate], asked: Asked) -> tuple[list[str], list[str]]:
+    """The split and the group of each."""
+    synthetic = [item.origin == "synthetic" for item in candidates]  # never measured on: always in train
+    groups = [item.root for item in candidates]
+    real = iter(split([g for g, made in zip(groups, synthetic, strict=True) if not made], asked.shares, asked.seed))
+    return ["train" if made else next(real) for made in synthetic], groups
+
+
+def _sampled(
+    candidates: Sequence[Candidate], placed: Sequence[str], groups: Sequence[str], asked: Asked
+) -> tuple[list[Placed], Sampled]:
+    """The rows as they stand in the splits: of train's some once more, some not at all."""
+    train = [item for item, where in zip(candidates, placed, strict=True) if where == "train"]
+    sampled = sample(train, asked.data, asked.seed)
+    found: list[Placed] = []
+    for item, where, group in zip(candidates, placed, groups, strict=True):
+        member = Member(
+            id=item.id, key=item.key, split=where, language=item.language, group=group, session=item.session
+        )
+        times = sampled.copies.get(item.id, 1) if where == "train" else 1
+        found += [(item, msgspec.structs.replace(member, copy=copy) if copy else member) for copy in range(times)]
+    return found, sampled
+
+
+def _replayed(
+    workspace: Workspace,
+    general: Replay,
+    members: Sequence[Placed],
+    asked: Asked,
+    spool: Spool,
+    left_out: LeftOut,
+) -> list[Placed]:
+    """General conversations for train, waiting in the spool."""
+    there = {item.id for item, _ in members}
+    train = sum(1 for _, member in members if member.split == "train")
+    number = wanted(train, asked.data.replay_share)
+    found: list[Placed] = []
+    for one in draw(
+        general,
+        number,
+        asked.data,
+        off=switched_off(workspace),
+        refuse=lambda row: "same content twice" if row.id in there else "",
+    ):
+        if isinstance(one, Rejected):
+            left_out.add([one])
+            continue
+        candidate, row = one
+        candidate = msgspec.structs.replace(candidate, place=spool.put(row))
+        member = Member(
+            id=row.id, key=row.key, split="train", language=row.language, group=row.session, session=row.session
+        )
+        found.append((candidate, member))
+    return found
+
+
+def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
     """The split files, each in the order of the members, and members.jsonl in the order of the split files."""
     with (folder / MEMBERS_FILE).open("wb") as listed:
         for name in SPLITS:
             with (folder / f"{name}.jsonl").open("wb") as file:
-                for item, member in zip(candidates, members, strict=True):
+                for item, member in members:
                     if member.split == name:
-                        file.write(spool.line(item.place))
+                        file.write(spool.line(item.place, member.copy))
                         listed.write(_lines.encode(member) + b"\n")
 
 
-def _manifest(
-    workspace: Workspace,
-    folder: Path,
-    asked: Asked,
-    rows: Sequence[Candidate],
-    placed: Sequence[str],
-    left_out: Counter[str],
-) -> Manifest:
-    written = hashed_files(asked.capture is not None)
-    files = {name: sha256(folder / name) for name in (*written, MEMBERS_FILE, REJECTED_FILE)}
-    return Manifest(
-        name="",
-        version=0,
-        created=time.time(),
-        hash=whole_hash(files, written),
-        seed=asked.seed,
-        split=asked.shares,
-        split_rule=RULE,
-        rows={name: placed.count(name) for name in SPLITS},
-        files=files,
-        left_out=dict(sorted(left_out.items())),
-        recipe=asked.data,
-        counts=_counts(rows, placed),
-        by_model=_count(row.model or "unknown" for row in rows),
-        by_shape=_count(row.shape for row in rows),
-        by_origin=_count(row.origin for row in rows),
-        by_licence=_count(row.licence or "unknown" for row in rows),
-        by_repository=_count(last_name(row.repository) or "unknown" for row in rows),
-        findings=_count(rule for row in rows for rule in row.findings),
-        capture_hash=asked.capture.sha256 if asked.capture is not None else "",
-        tables=tables(workspace),
-    )
+def facts(members: Sequence[Placed]) -> dict[str, Any]:
+    """What a manifest says of the rows, under its keys."""
+    rows = [item for item, _ in members]
+    counts = Counter((item.language, item.source, member.split) for item, member in members)
+    kinds = sorted({(language, source) for language, source, _ in counts})
+    where = Counter(member.split for _, member in members)
+    return {
+        "rows": {name: where[name] for name in SPLITS},
+        "counts": tuple(
+            Count(language, source, *(counts[language, source, name] for name in SPLITS)) for language, source in kinds
+        ),
+        "by_model": _count(row.model or "unknown" for row in rows),
+        "by_shape": _count(row.shape for row in rows),
+        "by_origin": _count(row.origin for row in rows),
+        "by_licence": _count(row.licence or "unknown" for row in rows),
+        "by_repository": _count(last_name(row.repository) or "unknown" for row in rows),
+        "findings": _count(rule for row in rows for rule in row.findings),
+    }
+
+
+def _of_this_machine(asked: Asked, general: Replay | None) -> dict[str, str]:
+    """What else the rows depend on."""
+    found = {"replay": general.stamp} if general is not None else {}
+    if asked.capture is not None:  # its prompt names the day, as it was here
+        found["timezone"] = "/".join(time.tzname)
+    return found
 
 
 def tables(workspace: Workspace) -> dict[str, str]:
@@ -205,14 +278,6 @@ def _nothing(data: Data, left_out: Counter[str]) -> BadInput:
     return BadInput(
         f"no accepted example of {which}",
         fix="Accept some first: in the app under Sessions, or with `lora-tui label … --accept`.",
-    )
-
-
-def _counts(rows: Sequence[Candidate], placed: Sequence[str]) -> tuple[Count, ...]:
-    found = Counter((row.language, row.source, where) for row, where in zip(rows, placed, strict=True))
-    kinds = sorted({(language, source) for language, source, _ in found})
-    return tuple(
-        Count(language, source, *(found[language, source, where] for where in SPLITS)) for language, source in kinds
     )
 
 

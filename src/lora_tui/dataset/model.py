@@ -117,7 +117,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Data = Data()
     profile: str = ""
     imported: str = ""  # name of the file it was read from, where it was not built
-    previous: int = 0  # the version whose test rows stayed in test; 0: none
+    previous: int = 0  # the newest earlier version: its test rows, and those of all before it, stayed in test; 0: none
     counts: tuple[Count, ...] = ()
     by_model: dict[str, int] = {}
     by_shape: dict[str, int] = {}

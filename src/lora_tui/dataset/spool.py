@@ -33,11 +33,14 @@ class Spool:
         self._end += self._file.write(_encoder.encode(row) + b"\n")
         return place
 
-    def line(self, place: int) -> bytes:
-        """A row's line as a split file has it."""
+    def line(self, place: int, copy: int = 0) -> bytes:
+        """A row's line as a split file has it; of a repetition, that one's."""
         self._writing = False
         self._file.seek(place)
-        return self._file.readline()
+        line = self._file.readline()
+        if copy:
+            return _encoder.encode(msgspec.structs.replace(_decoder.decode(line), copy=copy)) + b"\n"
+        return line
 
     def row(self, place: int) -> Row:
         """The row at a place."""

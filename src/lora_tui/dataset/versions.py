@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import build as building
 from lora_tui.dataset.draft import draft
-from lora_tui.dataset.model import REJECTED_FILE, Dataset, Manifest, Rejected
+from lora_tui.dataset.model import MEMBERS_FILE, REJECTED_FILE, Dataset, Manifest, Member, Rejected, Row
 from lora_tui.dataset.safe_capture import without_secrets
 from lora_tui.sources.opencode.capture import load_capture
 from lora_tui.workspace import toml
@@ -19,8 +21,14 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+T = TypeVar("T")
+
 EVERYTHING = Data()
 MANIFEST = "manifest.toml"
+
+_rows = msgspec.json.Decoder(Row)
+_members = msgspec.json.Decoder(Member)
+_rejected = msgspec.json.Decoder(Rejected)
 
 
 def build(
@@ -44,14 +52,41 @@ def build(
     if data.capture and data.shape == "plain":
         raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
     capture = without_secrets(load_capture(workspace, data.capture), switched_off(workspace)) if data.capture else None
-    earlier = newest(workspace, name)
+    last = newest(workspace, name)
+    asked = building.Asked(
+        data, shares, seed, capture, last.manifest.version if last is not None else 0, _old(workspace, name)
+    )
+    return make(workspace, name, lambda folder: building.fill(workspace, folder, asked, progress), profile)
+
+
+def make(workspace: Workspace, name: str, fill: Callable[[Path], Manifest], profile: str = "") -> Dataset:
+    """Make the next version of `name` of what `fill` writes into a folder: there whole or not at all.
+
+    fill returns the manifest; name, number and profile are put into it. Raises BadInput for a name that cannot be
+    used, LoraTuiError where the disk cannot take it.
+    """
+    checked_name(name)
     with draft(workspace.datasets / name) as making:
-        asked = building.Asked(data, shares, seed, capture, earlier)
-        manifest = building.fill(workspace, making.folder, asked, progress)
+        manifest = fill(making.folder)
         with making.numbered() as number:
             manifest = msgspec.structs.replace(manifest, name=name, version=number, profile=profile)
             (making.folder / MANIFEST).write_text(toml.dump(manifest))
     return Dataset(folder=workspace.datasets / name / str(number), manifest=manifest)
+
+
+def _old(workspace: Workspace, name: str) -> dict[str, str]:
+    """Where the rows of earlier versions stay: ids and keys of those that were in test once, or in validation last."""
+    found: dict[str, str] = {}
+    for dataset in sorted(versions(workspace), key=lambda item: item.manifest.version):
+        if dataset.manifest.name != name:
+            continue
+        found = {mark: split for mark, split in found.items() if split == "test"}
+        for split in ("validation", "test"):
+            for row in rows(dataset, split):
+                for mark in filter(None, (row.id, row.key)):
+                    if split == "test" or mark not in found:
+                        found[mark] = split
+    return found
 
 
 def checked_name(name: str) -> None:
@@ -70,15 +105,35 @@ def newest(workspace: Workspace, name: str) -> Dataset | None:
 
 
 def versions(workspace: Workspace) -> list[Dataset]:
-    """Every dataset version, newest first."""
+    """Every dataset version that can be read, newest first."""
     found = []
-    for path in workspace.datasets.glob("*/*/manifest.toml"):
+    for path in workspace.datasets.glob(f"*/*/{MANIFEST}"):
         if path.parent.name.isdigit():
             try:
-                found.append(Dataset(folder=path.parent, manifest=toml.load(path, Manifest)))
+                found.append(opened(path.parent))
             except LoraTuiError:
                 continue
     return sorted(found, key=lambda item: (item.manifest.created, item.manifest.version), reverse=True)
+
+
+def unreadable(workspace: Workspace) -> dict[str, str]:
+    """The versions whose manifest cannot be read, as name@number, and why."""
+    found = {}
+    for folder in sorted(workspace.datasets.glob("*/*")):
+        if folder.name.isdigit() and folder.is_dir():
+            try:
+                opened(folder)
+            except LoraTuiError as error:
+                found[f"{folder.parent.name}@{folder.name}"] = str(error).replace("\n", ": ")
+    return found
+
+
+def opened(folder: Path) -> Dataset:
+    """The version in a folder, in this workspace or another. Raises BadInput where there is none to be read."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BadInput("there is no dataset version", where=str(folder), fix=f"Name the folder that holds {MANIFEST}.")
+    return Dataset(folder=folder, manifest=toml.load(path, Manifest))
 
 
 def find(workspace: Workspace, label: str) -> Dataset:
@@ -96,14 +151,30 @@ def find(workspace: Workspace, label: str) -> Dataset:
 def rejected(dataset: Dataset) -> Iterator[Rejected]:
     """What was left out, in the order of the file. Raises BadInput with the line that cannot be read."""
     path = dataset.folder / REJECTED_FILE
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield msgspec.json.decode(line, type=Rejected)
-            except msgspec.DecodeError as error:
-                raise BadInput(f"not a rejected example: {error}", where=f"{path}:{number}") from error
+    if path.is_file():
+        yield from _read(path, _rejected, "a rejected example")
+
+
+def rows(dataset: Dataset, split: str) -> Iterator[Row]:
+    """The rows of one split in their order. Raises BadInput with the line that cannot be read."""
+    return _read(dataset.folder / f"{split}.jsonl", _rows, "a row")
+
+
+def members(dataset: Dataset) -> Iterator[Member]:
+    """Which example became which row, in the order of the splits' rows. Raises BadInput as `rows` does."""
+    return _read(dataset.folder / MEMBERS_FILE, _members, "a member")
+
+
+def _read(path: Path, decoder: msgspec.json.Decoder[T], what: str) -> Iterator[T]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise BadInput(f"not {what} of a dataset: {error}", where=f"{path}:{number}") from error
+    except OSError as error:
+        raise BadInput(f"cannot read: {error.strerror}", where=str(path)) from error
 
 
 def damaged_files(dataset: Dataset) -> list[str]:
