@@ -21,7 +21,8 @@ WORDS = [
     "a\n\nb",
     "<b>",
     "x=1;",
-] + ["```rust", "\t", "e\u0301", "assistant", "user\n", "{", '"q"', "\\n", "</s", "<think", "[INST"]
+    *("```rust", "\t", "e\u0301", "assistant", "user\n", "{", '"q"', "\\n", "</s", "<think", "[INST"),
+]
 MARKS = re.compile(r"<\|[^|<>\s']+\|>|<(?:start|end)_of_turn>|</?s>|\[/?[A-Z_]+\]|<｜[^｜<>\s]+｜>")
 
 Messages = list[dict[str, Any]]

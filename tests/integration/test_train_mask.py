@@ -24,10 +24,10 @@ def tokenizer(tiny_base: Path) -> Any:
 
 def trained_on(tokenizer: Any, messages: list[dict[str, Any]], **row: Any) -> list[str]:
     """The stretches of text that carry loss."""
-    from lora_tui.worker.render import IGNORED, tokenize
     from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import IGNORED, tokenize
 
-    (tokens,), _ = tokenize(tokenizer, [Row(id="r", messages=messages, **row)], "train", 4096)
+    (tokens,) = tokenize(tokenizer, [Row(id="r", messages=messages, **row)], "train", 4096)
     stretches: list[list[int]] = []
     last = False
     for label in tokens.labels:
@@ -77,10 +77,11 @@ def test_a_template_without_generation_markers_gives_the_same_mask(tokenizer: An
     assert trained_on(plain, messages) == trained_on(tokenizer, messages) == ["Hello.<|im_end|>\n"]
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused_with_the_row(tiny_base: Path) -> None:
+def test_a_row_whose_turns_have_no_fixed_place_is_listed_and_the_rest_goes_on(tiny_base: Path) -> None:
+    from lora_tui.jobs.audit import LeftOut
     from lora_tui.worker.loading import load_tokenizer
-    from lora_tui.worker.render import tokenize
     from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import tokenize
 
     rewriting = load_tokenizer(str(tiny_base))
     rewriting.chat_template = (
@@ -88,14 +89,68 @@ def test_a_template_that_rewrites_earlier_turns_is_refused_with_the_row(tiny_bas
         "{% if add_generation_prompt %}assistant{% endif %}"
     )
     row = Row(id="r7", messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}])
-    with pytest.raises(BadInput, match="changes earlier turns") as caught:
-        tokenize(rewriting, [row], "train", 4096)
-    assert caught.value.where == "row r7"
+    (left_out,) = tokenize(rewriting, [row], "train", 4096)
+    assert isinstance(left_out, LeftOut)
+    assert (left_out.id, left_out.reason) == ("r7", "rewritten")
+
+
+def test_a_row_the_template_refuses_is_listed_with_the_templates_words(tiny_base: Path) -> None:
+    from lora_tui.jobs.audit import LeftOut
+    from lora_tui.worker.loading import load_tokenizer
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import tokenize
+
+    strict = load_tokenizer(str(tiny_base))
+    strict.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + strict.chat_template
+    )
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    rows = [Row(id="r1", messages=[{"role": "system", "content": "Be brief."}, *said]), Row(id="r2", messages=said)]
+    refused, kept = tokenize(strict, rows, "train", 4096)
+    assert isinstance(refused, LeftOut)
+    assert (refused.id, refused.reason, refused.about) == ("r1", "not_rendered", "System role not supported")
+    assert kept.id == "r2"
+
+
+def test_a_template_that_leaves_out_tool_calls_does_not_train_on_empty_turns(tiny_base: Path) -> None:
+    from lora_tui.worker.loading import load_tokenizer
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import tokenize
+
+    mute = load_tokenizer(str(tiny_base))
+    mute.chat_template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "", "tool_calls": [call("read", {"filePath": "a.rs"})]},
+    ]
+    (left_out,) = tokenize(mute, [Row(id="r", messages=messages)], "train", 4096)
+    assert (left_out.reason, left_out.about) == ("not_rendered", "the template does not write tool calls")
+
+
+def test_a_template_without_turns_trains_on_nothing(tiny_base: Path) -> None:
+    from lora_tui.jobs.audit import LeftOut
+    from lora_tui.worker.loading import load_tokenizer
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import check_trainable, tokenize
+
+    bare = load_tokenizer(str(tiny_base))
+    bare.chat_template = "{% for m in messages if m.role == 'assistant' %}{{ m.content }}{% endfor %}"
+    row = Row(id="r", messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}])
+    (left_out,) = tokenize(bare, [row], "train", 4096)
+    assert isinstance(left_out, LeftOut)
+    assert left_out.reason == "all_loss"
+    with pytest.raises(BadInput, match="the questions too"):
+        check_trainable(0, [left_out], "rust@1", 4096)
 
 
 def test_rows_that_do_not_fit_are_listed_and_the_rest_is_whole(tokenizer: Any) -> None:
-    from lora_tui.worker.render import tokenize
+    from lora_tui.jobs.audit import LeftOut
     from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import tokenize
 
     def row(identity: str, words: int) -> Row:
         return Row(
@@ -110,7 +165,9 @@ def test_rows_that_do_not_fit_are_listed_and_the_rest_is_whole(tokenizer: Any) -
             {"role": "assistant", "content": "Nice."},
         ],
     )
-    kept, left_out = tokenize(tokenizer, [row("short", 3), row("long", 300), picture], "train", 100)
+    made = list(tokenize(tokenizer, [row("short", 3), row("long", 300), picture], "train", 100))
+    kept = [item for item in made if not isinstance(item, LeftOut)]
+    left_out = [item for item in made if isinstance(item, LeftOut)]
     assert [tokens.id for tokens in kept] == ["short"]
     assert {(item.id, item.reason) for item in left_out} == {("long", "too_long"), ("picture", "not_text")}
     assert next(item.tokens for item in left_out if item.id == "long") > 100
@@ -162,12 +219,12 @@ def test_the_mask_equals_trls_own_for_a_template_with_markers(tokenizer: Any, ti
     from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer
 
-    from lora_tui.worker.render import for_template, tokenize
     from lora_tui.worker.rows import Row
+    from lora_tui.worker.template import for_template
+    from lora_tui.worker.tokenize import tokenize
 
     rows = conversations(60)
-    ours, left_out = tokenize(tokenizer, [Row(**row) for row in rows], "train", 100_000)
-    assert not left_out
+    ours = list(tokenize(tokenizer, [Row(**row) for row in rows], "train", 100_000))
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_base),
         args=SFTConfig(
@@ -186,3 +243,64 @@ def test_the_mask_equals_trls_own_for_a_template_with_markers(tokenizer: Any, ti
     theirs = trainer.train_dataset
     assert [row.input_ids for row in ours] == [list(ids) for ids in theirs["input_ids"]]
     assert [row.labels for row in ours] == [list(labels) for labels in theirs["labels"]]
+
+
+def test_what_is_counted_is_what_the_trainer_gets(tokenizer: Any, tiny_base: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from lora_tui.jobs.audit import LeftOut
+    from lora_tui.worker.arguments import sft_config
+    from lora_tui.worker.collate import Padded, as_dataset
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import IGNORED, tokenize
+    from lora_tui.worker.train import AssistantTrainer
+    from lora_tui.workspace.profiles import Model, Profile, Training
+
+    rows = [Row(**row) for row in conversations(80)]
+    made = [item for item in tokenize(tokenizer, rows, "train", 160) if not isinstance(item, LeftOut)]
+    assert any(item.parts > 1 for item in made)
+    profile = Profile(name="p", model=Model(base="tiny"), training=Training(per_device_train_batch_size=4))
+    trainer = AssistantTrainer(
+        model=AutoModelForCausalLM.from_pretrained(tiny_base),
+        args=sft_config(profile, tmp_path, "cpu", validation=False),
+        train_dataset=as_dataset(made),
+        processing_class=tokenizer,
+        data_collator=Padded(tokenizer.pad_token_id),
+    )
+    batches = list(trainer.get_train_dataloader())
+    assert sum(int(batch["attention_mask"].sum()) for batch in batches) == sum(len(item.input_ids) for item in made)
+    assert sum(int((batch["labels"] != IGNORED).sum()) for batch in batches) == sum(item.loss_tokens for item in made)
+    given = sorted(
+        [int(token) for token, real in zip(ids, mask, strict=True) if real]
+        for batch in batches
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+    )
+    assert given == sorted(item.input_ids for item in made)
+
+
+def test_padding_with_the_end_token_does_not_hide_the_ends_of_turns(tokenizer: Any) -> None:
+    from lora_tui.worker.collate import Padded
+
+    end = tokenizer.eos_token_id
+    batch = Padded(end)(
+        [{"input_ids": [5, end], "labels": [5, end]}, {"input_ids": [5, 6, end], "labels": [-100, 6, end]}]
+    )
+    assert batch["labels"].tolist() == [[5, end, -100], [-100, 6, end]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_a_base_says_itself_whether_it_had_a_pad_token(tiny_base: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from lora_tui.worker.loading import facts, load_tokenizer
+
+    assert facts(load_tokenizer(str(tiny_base)), str(tiny_base)).had_pad
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    settings["pad_token"] = None  # left out, the class of the tokenizer has one
+    (base / "tokenizer_config.json").write_text(json.dumps(settings))
+    (base / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 2]}))
+    tokenizer = load_tokenizer(str(base))
+    found = facts(tokenizer, str(base))
+    assert (found.had_pad, found.pad_is_eos) == (False, True)
+    assert found.stops == {1, 2}
