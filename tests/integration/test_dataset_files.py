@@ -165,9 +165,10 @@ def test_lines_that_are_no_rows_are_listed_and_the_others_are_in(workspace: Work
     assert made.bad == 4
     told = {problem.where: problem.reason for problem in made.problems}
     assert list(told) == ["My Chats.jsonl:2", "My Chats.jsonl:4", "My Chats.jsonl:5", "My Chats.jsonl:7"]
-    assert told["My Chats.jsonl:5"] == "the same row as My Chats.jsonl:1"
+    assert told["My Chats.jsonl:5"] == "the same row twice: also My Chats.jsonl:1"
     listed = list(versions.rejected(made.dataset))
     assert listed[0].about == "My Chats.jsonl:2"
+    assert made.dataset.manifest.left_out["the same row twice"] == 1
     assert len(listed) == 4
     assert any("all rows are in train" in note for note in made.dataset.manifest.notes)
 

@@ -37,7 +37,7 @@ from lora_tui.workspace.profiles import Data
 
 Progress = Callable[[int, int], None]
 
-AS_RECORDED = Data(tool_target="as-recorded", cap=0, context=0, form="new-code")  # nothing is shaped anew
+AS_RECORDED = Data(tool_target="as-recorded", cap=0, context=0)  # nothing is shaped anew
 _LISTED = 100  # problems told at once; rejected.jsonl lists all
 
 _encoder = msgspec.json.Encoder()
@@ -165,13 +165,18 @@ def _taken(
                     counts.add(item)
                     kept.append(_kept(item.row, where, spool.put(item.row)))
                     continue
-                item = Problem(item.where, f"the same row as {first}")
-            reason = "the same row twice" if item.reason.startswith("the same row as ") else item.reason
-            about = item.where + item.reason.removeprefix("the same row") if reason != item.reason else item.where
-            left_out.add([Rejected(id="", example=0, reason=reason, request="", about=about)])
+                item = Problem(item.where, f"the same row twice: also {first}")
+            left_out.add([_rejected(item)])
             if len(problems) < _LISTED:
                 problems.append(item)
     return kept, problems
+
+
+def _rejected(problem: Problem) -> Rejected:
+    """The problem with a reason that is the same for all of its kind, so that they can be counted."""
+    reason, _, details = problem.reason.partition(": ")
+    about = f"{problem.where}: {details}" if details else problem.where
+    return Rejected(id="", example=0, reason=reason, request="", about=about)
 
 
 def _kept(row: Row, split: str, place: int) -> _Kept:

@@ -151,6 +151,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shaping(self) -> str:
         """How the examples became rows, in words."""
+        if self.imported:
+            return "as the file had them"
         data = self.recipe
         agent = [f"tools of {data.tool_target}" if data.tool_target != "as-recorded" else "tools as recorded"]
         agent += [f"outputs up to {data.cap} characters"] if data.cap else []
