@@ -21,7 +21,7 @@ from lora_tui.worker.audit_counts import SplitCounts, far_above
 from lora_tui.worker.audit_packing import packing
 from lora_tui.worker.findings import kept
 from lora_tui.worker.findings.endings import Endings
-from lora_tui.worker.findings.leaks import Leaks
+from lora_tui.worker.findings.leaks import twin_findings
 from lora_tui.worker.findings.named import Named
 from lora_tui.worker.findings.odd_tokens import OddTokens
 from lora_tui.worker.findings.repeats import Languages, Repeats, content_of
@@ -54,7 +54,6 @@ class Auditor:
         self._odd = OddTokens(self._tokenizer)
         self._typed = TypedTokens(self._tokenizer)
         self._repeats, self._languages = Repeats(), Languages(job.languages)
-        self._leaks = Leaks(job.suites)
         self._counts = {split: SplitCounts() for split in SPLITS}
         self._rows: Counter[str] = Counter()
         self._language: dict[str, str] = {}
@@ -105,7 +104,6 @@ class Auditor:
             self._rows[split] += 1
             self._typed.see(row.id, row.messages)
             self._repeats.see(row.id, split, content_of(row.messages, row.toolset or row.tools), row.copy)
-            self._leaks.see(row, split)
             if split == "train":
                 self._languages.see(row.id, row.language)
                 self._language[row.id] = row.language
@@ -132,7 +130,7 @@ class Auditor:
         yield from self._endings.findings()
         yield from self._typed.findings()
         yield from self._odd.findings()
-        yield from self._leaks.findings(self._repeats.across)
+        yield from twin_findings(self._dataset, self._repeats.across)
         yield from kept.left_out_findings(self._left_out, self._job.max_length)
         yield from kept.pad_findings(
             had_pad=self._facts.had_pad, pad_is_eos=self._facts.pad_is_eos, eos=self._tokenizer.eos_token or ""
