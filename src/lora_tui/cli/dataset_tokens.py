@@ -18,7 +18,7 @@ from lora_tui.jobs.token_view import View
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Training, load_profile
 
-_PLAIN_WIDTH = 100  # where no terminal says how wide it is
+_PLAIN_WIDTH = 80  # where no terminal says how wide it is
 _LIKE = 5  # ids named when one is not found
 
 # SGR codes (ECMA-48 §8.3.117) in the terminal's own colours.

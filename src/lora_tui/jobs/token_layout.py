@@ -170,8 +170,10 @@ def _rows(piece: Piece, place: int, width: int) -> Iterator[Line]:
 
 
 def _rule(text: str, width: int) -> str:
-    text = f"── {text} ──"
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
+    text = f"── {text}"
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1) + "…"
+    return text + " ──" if cell_len(text) + 3 <= width else text
 
 
 def _many(tokens: int) -> str:
