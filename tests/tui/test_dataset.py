@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,16 +86,32 @@ async def test_p_counts_against_the_next_profile(labelled: Workspace) -> None:
         await shown(pilot.app, "profile zz-python", "8 wanted", "50 %")
 
 
-async def test_enter_opens_a_version_with_its_rows(labelled: Workspace) -> None:
+async def test_a_version_is_read_at_a_glance(labelled: Workspace) -> None:
     run_stories.write_dataset(labelled)
     async with dataset(labelled).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "rust@1", "31 train")
-        await pilot.press("enter")
-        await shown(
-            pilot.app, "6 label: reject", "seed", "9f2c9f2c", "Write a function that adds two numbers.", "fn add"
-        )
+        await pilot.press("tab")
+        text = await shown(pilot.app, "opencode", "6 label: reject", "lab/model")
+        assert next(line for line in text.splitlines() if "opencode" in line).split()[-4:] == ["31", "4", "4", "39"]
         await pilot.press("escape")
         await shown(pilot.app, "versions")
+
+
+async def test_x_writes_a_version_for_other_tools(labelled: Workspace, tmp_path: Path) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("b")
+        await shown(pilot.app, "21 accepted examples of rust")
+        await pilot.press("enter")
+        await shown(pilot.app, "rust@1")
+        await pilot.press("x")
+        await shown(pilot.app, "sharegpt", "LLaMA-Factory")
+        await pilot.press("down", "enter")
+        await shown(pilot.app, "rust@1 as sharegpt")
+        await pilot.press("ctrl+u", *str(tmp_path / "out"), "enter")
+        await shown(pilot.app, "rust@1 as sharegpt: 21 rows in")
+        first = (tmp_path / "out" / "train.jsonl").read_text().splitlines()[0]
+        assert '"from":"human"' in first
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -104,6 +121,6 @@ def test_looks(labelled: Workspace, size: tuple[int, int], snap_compare: Any) ->
     run_stories.write_dataset(labelled, version=2, rows=43)
 
     async def ready(pilot: Any) -> None:
-        await shown(pilot.app, "rust@2", "52 %", *(["Write a function"] if size[0] > 100 else []))
+        await shown(pilot.app, "rust@2", "52 %", *(["lab/model"] if size[0] > 100 else []))
 
     assert snap_compare(dataset(labelled), terminal_size=size, run_before=ready)

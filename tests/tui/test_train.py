@@ -58,6 +58,30 @@ async def test_s_starts_the_run_and_shows_it_in_monitor(ready: Workspace, monkey
     assert run.file.job.samples == ("sum of a slice in Rust", "read a file in Rust")
 
 
+async def test_errors_of_the_audit_are_to_be_named_before_it_starts(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lora_tui.jobs.audit import Finding
+
+    started: list[supervisor.Run] = []
+    monkeypatch.setattr(supervisor, "start", started.append)
+    twins = Finding("error", "twins-across-splits", "2 test rows have a twin in train", ("5c1f",), 2)
+    run_stories.write_audit(ready, findings=(twins,))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "error", "twins-across-splits", "in spite of 1 error")
+        await pilot.press("s")
+        await shown(pilot.app, "2 test rows have a twin in train", "type what stands before the colon")
+        await pilot.press(*"twins", "enter")
+        await shown(pilot.app, "There is no error called 'twins'")
+        await pilot.press("escape")
+        assert not started
+        await pilot.press("s", *"twins-across-splits", "enter")
+        await until(lambda: pilot.app.current_mode == "monitor")
+    (run,) = started
+    assert isinstance(run.file.job, Train)
+    assert run.file.job.allowed == ("twins-across-splits",)
+
+
 async def test_nothing_starts_before_its_plan_is_seen(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "start", lambda run: pytest.fail("started"))
     run_stories.write_profile(ready, msgspec.structs.replace(run_stories.PROFILE, name="zz"))

@@ -14,6 +14,17 @@ STATES = {
 """The mark and the tone of a run's state."""
 
 
+LEFT_OUT = {
+    "too_long": "longer than max_length",
+    "no_loss": "nothing to learn from",
+    "all_loss": "no prompt: all of it would be trained on",
+    "not_text": "not text: pictures or files",
+    "not_rendered": "the template refuses it",
+    "rewritten": "the template changes earlier turns",
+}
+"""Why a row is not trained on, by the audit's reason."""
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: 42 s, 3 min 10 s, 2 h 5 min."""
     whole = round(seconds)

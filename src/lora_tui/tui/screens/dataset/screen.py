@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,6 +18,7 @@ from lora_tui.tui.screens.dataset.supply import Supply, supply_lines
 from lora_tui.tui.screens.dataset.version_rows import VersionRows
 from lora_tui.tui.screens.dataset.version_text import Opened, version_lines
 from lora_tui.tui.screens.dialogs.ask import AskDialog
+from lora_tui.tui.screens.dialogs.choose import ChooseDialog
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Line, LiveLines
 from lora_tui.tui.widgets.transcript import Transcript
@@ -57,6 +59,13 @@ class DatasetScreen(Stage):
             self.name = name
             self.done = done
             self.built = built
+
+    class Exported(Message):
+        """How far an export is, or where it went; '' when there is nothing to say."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,6 +216,53 @@ class DatasetScreen(Stage):
 
         self.app.push_screen(AskDialog("Build a dataset", question, found.name), named)
 
+    def action_export(self) -> None:
+        """Ask for a format and a folder, then write the version there."""
+        current = self._current()
+        if current is None:
+            raise BadInput("there is no version to export", fix="Build one with b.")
+        from lora_tui.dataset.formats.formats import FORMATS
+
+        def chosen(format: str | None) -> None:
+            if format is None:
+                return
+            proposal = str(Path.cwd() / f"{current.manifest.name}-{current.manifest.version}-{format}")
+            question = f"{current.label} as {format}: each split becomes a file in this folder."
+            self.app.push_screen(AskDialog("Export", question, proposal), partial(placed, format))
+
+        def placed(format: str, folder: str | None) -> None:
+            if folder:
+                self._say(f"exporting {current.label} as {format} …")
+                self._export(current, format, Path(folder).expanduser())
+
+        choices = [(name, f"{name:18} {_FOR.get(name, '')}".rstrip()) for name in FORMATS]
+        self.app.push_screen(ChooseDialog("Export as", choices, "messages"), chosen)
+
+    @work(thread=True, exit_on_error=False, group="export")
+    def _export(self, dataset: Dataset, format: str, folder: Path) -> None:
+        from lora_tui.dataset.exporting import export
+
+        text = ""
+
+        def tell(done: int, total: int) -> None:
+            if done % _TELL_EVERY == 0:
+                self.post_message(self.Exported(f"exporting {dataset.label}: {many(done, 'row')} written"))
+
+        try:
+            made = export(dataset, format, folder, progress=tell)
+            rows = sum(item.rows for item in made.files)
+            text = f"{dataset.label} as {format}: {many(rows, 'row')} in {folder}"
+            text += f"; {many(len(made.left_out), 'row')} cannot be said so" if made.left_out else ""
+        finally:
+            self.post_message(self.Exported(text))
+
+    def on_dataset_screen_exported(self, message: Exported) -> None:
+        """Say how far it is, and where the files are."""
+        if message.text:
+            self._say(message.text)
+        elif self._supply is not None:
+            self._say(self._advice(self._supply))
+
     @work(thread=True, exit_on_error=False, group="build")
     def _build(self, name: str, found: Supply) -> None:
         profile, built = found.profile, None
@@ -238,3 +294,12 @@ class DatasetScreen(Stage):
 
 
 _FIRST = "Accept some first: under Sessions, with a."
+_FOR = {
+    "messages": "OpenAI messages with tools and weights: TRL, Together",
+    "sharegpt": "conversations of from and value: LLaMA-Factory, Axolotl",
+    "chatml": "text with ChatML marks",
+    "alpaca": "instruction, input, output; a line each",
+    "alpaca-array": "the same as one JSON array",
+    "prompt-completion": "what is given and what is learned: TRL",
+    "parquet": "a table for `datasets`",
+}

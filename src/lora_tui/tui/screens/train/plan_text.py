@@ -9,18 +9,10 @@ from lora_tui.jobs.audit import Audited, Counted
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import duration, gib, many
+from lora_tui.tui.wording import LEFT_OUT, duration, gib, many
 from lora_tui.workspace.errors import LoraTuiError
 
 _NAME = 12
-_REASONS = {
-    "too_long": "longer than max_length",
-    "no_loss": "nothing to learn from",
-    "all_loss": "no prompt: all of it would be trained on",
-    "not_text": "not text",
-    "not_rendered": "the template refuses it",
-    "rewritten": "the template changes earlier turns",
-}
 _TONES = {"error": "bad", "warning": "warn", "note": "muted"}
 _LEFT_OUT = 12  # rows named one by one
 
@@ -55,7 +47,10 @@ def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
     if roomy:
         lines += _histogram(found, width)
         lines += _rows_left_out(found, width)
-    lines += [[], [("s", "primary"), (" starts it; it goes on by itself and is watched under Monitor", "muted")]]
+    starts = " starts it; it goes on by itself and is watched under Monitor"
+    if errors := found.errors:
+        starts = f" starts it in spite of {many(len(errors), 'error')}, after you have typed what is allowed"
+    lines += [[], [("s", "primary"), (starts, "muted")]]
     return lines
 
 
@@ -94,7 +89,7 @@ def _rows_left_out(found: Audited, width: int) -> list[Line]:
     lines: list[Line] = [[], [(f"{many(len(found.left_out), 'row')} left out, never cut", "strong")]]
     for item in found.left_out[:_LEFT_OUT]:
         tokens = f"{item.tokens:,} tokens" if item.tokens else ""
-        text = f"{fit(item.id, 14)} {fit(item.split, 11)} {fit(tokens, 15)} {_REASONS[item.reason]}"
+        text = f"{fit(item.id, 14)} {fit(item.split, 11)} {fit(tokens, 15)} {LEFT_OUT[item.reason]}"
         lines.append([(fit(text, width).rstrip(), "muted")])
     if len(found.left_out) > _LEFT_OUT:
         lines.append([(f"and {len(found.left_out) - _LEFT_OUT} more", "muted")])

@@ -10,12 +10,13 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 
-from lora_tui.backends import local
+from lora_tui.backends import audits, local
 from lora_tui.backends.plan import Plan, plan
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import RunChosen
+from lora_tui.tui.screens.dialogs.ask import AskDialog
 from lora_tui.tui.screens.train import choices, engine
 from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
 from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
@@ -222,15 +223,35 @@ class TrainScreen(Stage):
             raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
         if self._plan is None or self._plan[0] != pair:
             raise BadInput("the plan is not there yet", fix="See what the run would do first; then press s.")
-        self._starting = True
-        self._start(pair)
+        self._allowed(pair, self._plan[1])
+
+    def _allowed(self, pair: Pair, made: Plan) -> None:
+        """Start at once, or after a person has named every error that the run is to go on in spite of."""
+        errors = made.audited.errors
+        if not errors:
+            self._starting = True
+            self._start(pair, ())
+            return
+
+        def named(text: str | None) -> None:
+            if text is None:
+                return
+            allow = tuple(text.replace(",", " ").split())
+            audits.check_allowed(pair[1], made.audited, allow)
+            self._starting = True
+            self._start(pair, allow)
+
+        found = "\n".join(f"{item.code}: {item.message}" for item in errors)
+        question = f"{found}\n\nTo train in spite of it, type what stands before the colon."
+        self.app.push_screen(AskDialog("The audit found errors", question), named)
 
     @work(thread=True, exit_on_error=False, group="start")
-    def _start(self, pair: Pair) -> None:
+    def _start(self, pair: Pair, allow: tuple[str, ...]) -> None:
         run: Run | None = None
         try:
             profile, dataset = pair
-            run = local.train(self.shell.workspace, profile, dataset, sample_prompts(self.shell.workspace, profile))
+            prompts = sample_prompts(self.shell.workspace, profile)
+            run = local.train(self.shell.workspace, profile, dataset, prompts, allow=allow)
         finally:
             self.post_message(self.Started(run))
 

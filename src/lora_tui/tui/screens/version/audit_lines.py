@@ -8,7 +8,7 @@ from lora_tui.jobs.audit import Audited, Bin, Finding
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import base_name, duration, many
+from lora_tui.tui.wording import LEFT_OUT, base_name, duration, many
 
 _NAME = 12
 _COLUMN = 12
@@ -124,18 +124,12 @@ def _cut(audited: Audited, width: int, folded: bool) -> Iterator[Line]:
         yield [(f"and {len(told) - _ROWS:,} more (z unfolds)", "muted")]
 
 
-REASONS = {
-    "too_long": "left out: longer than max_length",
-    "no_loss": "left out: nothing to learn from",
-    "all_loss": "left out: all of it would be trained on",
-    "not_text": "left out: pictures or files",
-    "not_rendered": "left out: the template refuses it",
-    "rewritten": "left out: the template rewrites earlier turns",
-}
-
-
 def _why(reason: str, about: str, part: int) -> str:
-    return REASONS.get(reason, reason) + (f" (part {part})" if part else "") + (f": {about}" if about else "")
+    return (
+        f"left out: {LEFT_OUT.get(reason, reason)}"
+        + (f" (part {part})" if part else "")
+        + (f": {about}" if about else "")
+    )
 
 
 def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:

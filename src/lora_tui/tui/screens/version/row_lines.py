@@ -8,9 +8,9 @@ from lora_tui.dataset.model import Row
 from lora_tui.jobs.audit import Audited
 from lora_tui.sources.model import Message
 from lora_tui.tui.safe_text import one_line
-from lora_tui.tui.screens.version.audit_lines import REASONS
 from lora_tui.tui.widgets.conversation_lines import Line, conversation
 from lora_tui.tui.widgets.wrap import wrap
+from lora_tui.tui.wording import LEFT_OUT
 
 _TONES = {"error": "bad", "warning": "found", "note": "muted"}
 
@@ -50,4 +50,4 @@ def _found(row: Row, audited: Audited | None, width: int) -> Iterator[tuple[str,
             yield f"{cut.tokens:,} tokens: trained on in {cut.parts} parts, split at {cut.at}", "muted"
     for left in audited.left_out:
         if left.id == row.id:
-            yield REASONS.get(left.reason, left.reason), "found"
+            yield f"left out: {LEFT_OUT[left.reason]}", "found"
