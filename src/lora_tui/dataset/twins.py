@@ -1,0 +1,192 @@
+"""Which rows of a dataset are near-duplicates, in what they ask, answer or write, and not only as a whole.
+
+Two rows are twins when pieces of one kind (see written.py) of at least 20 tokens have a Jaccard index of 0.7 or more
+over their five-token shingles. Code counts however often it occurs. A request or an answer that more than 20 rows have
+in common is a formula (a slash command, a stock answer): it makes no twins.
+
+MinHash signatures in 31 bands of 4 find the candidates: a pair at exactly 0.7 is missed in 2 cases of 10,000, at 0.8 in
+fewer than one of a million; then the shingles are counted. Signatures wait in a temporary file and one band at a time
+is sorted, so memory grows by some 100 bytes per piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
+
+from lora_tui.curation.near_duplicates import (
+    THRESHOLD,
+    Groups,
+    Remembered,
+    Shingles,
+    jaccard,
+    shingles,
+    signatures,
+)
+from lora_tui.dataset.model import Row
+from lora_tui.dataset.written import Kind, Piece, pieces
+
+LEAST = 20  # tokens of a piece that says enough to be compared
+FORMULA = 20  # rows that may share a request or an answer before it is taken for a formula
+
+_KINDS: tuple[Kind, ...] = ("code", "request", "answer")
+_SHINGLES_LEAST = LEAST - 4  # of so many tokens, where none repeats
+_BAND = 16  # bytes: four values
+_BANDS = 31
+_SIGNATURE = 504  # bytes
+_VALUES = _SIGNATURE // 4
+_PROMISING = _VALUES // 2  # equal values of a signature: five standard deviations below what 0.7 gives
+_PARTNERS = 50  # earlier pieces of one bucket that a piece is compared with
+_BLOCK = 2_000  # signatures read at a time
+
+Pair = tuple[int, int, float]
+
+
+def alike(one: Row, other: Row) -> float:
+    """The greatest similarity of comparable pieces of two rows, 0 to 1."""
+    theirs = [(piece.kind, found) for piece, found in _compared(other)]
+    return max(
+        (jaccard(mine, found) for piece, mine in _compared(one) for kind, found in theirs if kind == piece.kind),
+        default=0.0,
+    )
+
+
+def pairs(rows: Iterable[Row], read: Callable[[int], Row]) -> list[Pair]:
+    """The twins among rows, as (place, later place, similarity), in order; places count from 0.
+
+    rows: gone through once. read: the row at a place, asked for candidates only.
+    """
+    with tempfile.TemporaryFile() as file:
+        index = _Index(rows, file, read)
+        found = [index.twins(kind) for kind in _KINDS]
+    best: dict[tuple[int, int], float] = {}
+    for kind, twins in zip(_KINDS, found, strict=True):
+        for places, similarity in _telling(kind, twins).items():
+            best[places] = max(similarity, best.get(places, 0.0))
+    return [(one, other, round(similarity, 3)) for (one, other), similarity in sorted(best.items())]
+
+
+def _compared(row: Row) -> Iterator[tuple[Piece, Shingles]]:
+    """The pieces that say enough, with their shingles."""
+    for piece in pieces(row):
+        found = shingles(piece.text)
+        if len(found) >= _SHINGLES_LEAST:
+            yield piece, found
+
+
+def _telling(kind: Kind, twins: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+    """The twins without those that share a formula."""
+    if kind == "code":
+        return twins
+    groups = Groups()
+    for one, other in twins:
+        groups.join(one, other)
+    sizes = Counter(groups.of(member) for member in groups.members())
+    return {places: found for places, found in twins.items() if sizes[groups.of(places[0])] <= FORMULA}
+
+
+class _Index:
+    """The different pieces of all rows: whose they are, and their signatures in a file."""
+
+    def __init__(self, rows: Iterable[Row], file: BinaryIO, read: Callable[[int], Row]) -> None:
+        self._file, self._row = file, read
+        self._owners, self._kinds, self._turns = array("L"), array("B"), array("H")
+        self._same: dict[int, list[int]] = {}  # piece -> the other rows that have it, word for word
+        self._remembered = Remembered(self._shingles)
+        for signature in signatures(self._different(rows)):
+            file.write(signature)
+        file.flush()
+
+    def _different(self, rows: Iterable[Row]) -> Iterator[Shingles]:
+        """The shingles of every piece that no earlier row has."""
+        known: dict[int, int] = {}
+        for place, row in enumerate(rows):
+            for turn, (piece, found) in enumerate(_compared(row)):
+                mark = hashlib.blake2b(f"{piece.kind}\0{' '.join(piece.text.split())}".encode(errors="replace"))
+                number = known.setdefault(int.from_bytes(mark.digest()[:8], "big"), len(self._owners))
+                if number < len(self._owners):
+                    if self._owners[number] != place:
+                        self._same.setdefault(number, []).append(place)
+                    continue
+                self._owners.append(place)
+                self._kinds.append(_KINDS.index(piece.kind))
+                self._turns.append(min(turn, 65_535))
+                yield found
+
+    def _shingles(self, number: int) -> Shingles:
+        for turn, (_, found) in enumerate(_compared(self._row(self._owners[number]))):
+            if turn == self._turns[number]:
+                return found
+        return frozenset()
+
+    def twins(self, kind: Kind) -> dict[tuple[int, int], float]:
+        """Places of rows with comparable pieces of this kind that are alike."""
+        code = _KINDS.index(kind)
+        found: dict[tuple[int, int], float] = {}
+
+        def add(one: int, other: int, similarity: float) -> None:
+            if one != other:
+                places = (one, other) if one < other else (other, one)
+                found[places] = max(similarity, found.get(places, 0.0))
+
+        for number, places in self._same.items():
+            if self._kinds[number] == code:
+                everyone = [self._owners[number], *places]
+                for at, place in enumerate(everyone):
+                    for other in everyone[max(0, at - _PARTNERS) : at]:
+                        add(other, place, 1.0)
+        for one, other, similarity in self._alike(code):
+            ones = [self._owners[one], *self._same.get(one, ())]
+            others = [self._owners[other], *self._same.get(other, ())]
+            if len(ones) * len(others) > _PARTNERS**2:  # each is a twin of its own likes already
+                ones, others = ones[:1], others[:1]
+            for mine in ones:
+                for theirs in others:
+                    add(mine, theirs, similarity)
+        return found
+
+    def _alike(self, code: int) -> Iterator[Pair]:
+        """Pieces of one kind with a Jaccard index of at least THRESHOLD."""
+        chosen = array("L", (number for number, kind in enumerate(self._kinds) if kind == code))
+        for band in range(_BANDS):
+            for one, other in _in_one_bucket(self._values(band, code), chosen):
+                mine, theirs = self._signature(one), self._signature(other)
+                if any(mine[at : at + _BAND] == theirs[at : at + _BAND] for at in range(0, band * _BAND, _BAND)):
+                    continue  # compared with an earlier band
+                equal = sum(map(operator.eq, memoryview(mine).cast("I"), memoryview(theirs).cast("I")))
+                if equal < _PROMISING:
+                    continue
+                similarity = jaccard(self._remembered(one), self._remembered(other))
+                if similarity >= THRESHOLD:
+                    yield one, other, similarity
+
+    def _signature(self, number: int) -> bytes:
+        return os.pread(self._file.fileno(), _SIGNATURE, number * _SIGNATURE)
+
+    def _values(self, band: int, code: int) -> array[int]:
+        """One band's values of every piece of this kind, as one number each."""
+        values = array("q")
+        for first in range(0, len(self._owners), _BLOCK):
+            block = os.pread(self._file.fileno(), _BLOCK * _SIGNATURE, first * _SIGNATURE)
+            for place in range(len(block) // _SIGNATURE):
+                if self._kinds[first + place] == code:
+                    start = place * _SIGNATURE + band * _BAND
+                    values.append(hash(block[start : start + _BAND]))
+        return values
+
+
+def _in_one_bucket(values: array[int], numbers: array[int]) -> Iterator[tuple[int, int]]:
+    """Those with the same value, two at a time; each with its nearest earlier ones."""
+    order = sorted(range(len(values)), key=values.__getitem__)  # stable: in a bucket by number
+    begin = 0
+    for at in range(1, len(order)):
+        if values[order[at]] != values[order[at - 1]]:
+            begin = at
+        for other in range(max(begin, at - _PARTNERS), at):
+            yield numbers[order[other]], numbers[order[at]]

@@ -1,0 +1,129 @@
+"""The pieces of a row that are compared with other rows: what is asked, what is answered, each file that is written.
+
+A file's piece is how it reads after the edit, with three lines around where the row shows the file: two edits of one
+place are alike then, even where each changes one line. Files that a request shows are no piece: they are what the
+next commit starts from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from lora_tui.curation import code_blocks
+from lora_tui.dataset import patch_text
+from lora_tui.dataset.blocks import blocks
+from lora_tui.dataset.model import Row
+
+Kind = Literal["code", "request", "answer"]
+
+_AROUND = 3  # lines, as `git diff` shows
+_CONTENT = ("content", "newString", "new_string", "newText", "new_str", "file_text", "contents")
+_PATCH = ("patchText", "patch", "input", "diff")
+_PATH = ("filePath", "file_path", "path")
+_SHOWN = re.compile(
+    r"^`(?P<path>[^`\n]+)`(?: \(part \d+ of \d+\))?\n(?P<fence>```+)[^\n]*\n(?P<code>.*?)^(?P=fence)", re.M | re.S
+)
+_DIFF_FILE = re.compile(r"^\+\+\+ (?:b/)?([^\t\n]+)")
+
+
+class Piece(NamedTuple):
+    """Pieces of one kind are compared with each other."""
+
+    kind: Kind
+    text: str
+
+
+def pieces(row: Row) -> list[Piece]:
+    """What the row says, taken apart; of the assistant only what is trained on."""
+    asked, answered = [], []
+    shown: dict[str, list[str]] = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
+    for message in row.messages:
+        if message.role == "user":
+            for file in _SHOWN.finditer(message.content):
+                shown[file["path"]].append(file["code"])
+            asked.append(_words(message.content))
+        elif message.role == "assistant" and message.weight:
+            answered.append(message.content)
+            for path, text in _in_text(message.content, shown):
+                files[path].append(text)
+            for call in message.tool_calls:
+                for path, text in _in_call(call.function.arguments):
+                    files[path].append(text)
+                    answered.append(text)
+    found = [Piece("code", "\n".join(texts)) for texts in files.values()]
+    found.append(Piece("request", "\n".join(asked)))
+    return [*found, Piece("answer", "\n".join(answered))]
+
+
+def _words(text: str) -> str:
+    """A request without the files it shows."""
+    return code_blocks.left_out(_SHOWN.sub("", text)).strip()
+
+
+def _in_text(text: str, shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """The files an answer writes; a fenced block without a file is one by itself."""
+    edits = blocks(text)
+    for edit in edits:
+        yield edit.path, _surrounded(edit.old, edit.new, shown.get(edit.path, ()))
+    if edits:
+        return
+    for number, (tag, code) in enumerate(code_blocks.of(text)):
+        if tag == "diff":
+            yield from _in_diff(code)
+        else:
+            yield f"\0{number}", code
+
+
+def _surrounded(old: str, new: str, shown: Sequence[str]) -> str:
+    """The new lines between those above and below the old ones."""
+    for text in shown if old else ():
+        at = text.find(old)
+        if at >= 0:
+            above = text[:at].splitlines()[-_AROUND:]
+            below = text[at + len(old) :].splitlines()[:_AROUND]
+            return "\n".join([*above, new.rstrip("\n"), *below])
+    return new
+
+
+def _in_diff(text: str) -> Iterator[tuple[str, str]]:
+    path, lines = "\0", list[str]()
+    for line in text.split("\n"):
+        if named := _DIFF_FILE.match(line):
+            if lines:
+                yield path, "\n".join(lines)
+            path, lines = named[1], []
+        elif line.startswith(("+", " ")):
+            lines.append(line[1:])
+    if lines:
+        yield path, "\n".join(lines)
+
+
+def _in_call(arguments: str) -> Iterator[tuple[str, str]]:
+    """The files a tool call writes, by the names that agents give to paths and contents."""
+    try:
+        given = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return
+    if isinstance(given, dict):
+        path = next((given[name] for name in _PATH if isinstance(given.get(name), str)), "\0")
+        yield from _written(path, given)
+
+
+def _written(path: str, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in _CONTENT:
+        if isinstance(given.get(name), str):
+            yield path, given[name]
+    for name in _PATCH:
+        if isinstance(given.get(name), str):
+            for file in patch_text.parse(given[name]):
+                yield file.path, "".join(hunk.new for hunk in file.hunks)
+    edits = given.get("edits")
+    for edit in edits if isinstance(edits, list) else ():
+        if isinstance(edit, dict):
+            yield from _written(path, edit)
