@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lora_tui.jobs import journal, supervisor
-from lora_tui.jobs.job import Audit
+from lora_tui.jobs.job import Measure
 from lora_tui.jobs.journal import JournalReader
 from lora_tui.jobs.supervisor import Run
 from lora_tui.worker.__main__ import main
@@ -84,7 +84,6 @@ def test_a_plan_and_a_run_refuse_a_setting_that_does_not_exist(
     workspace: Workspace,
     new_run: Callable[..., Run],
     tiny_base: Path,
-    small_dataset: Path,
     small_profile: Profile,
     key: str,
     value: str,
@@ -92,8 +91,8 @@ def test_a_plan_and_a_run_refuse_a_setting_that_does_not_exist(
 ) -> None:
     training = msgspec.structs.replace(small_profile.training, **{key: value})
     profile = msgspec.structs.replace(small_profile, training=training)
-    counting = Audit(profile=profile, base=str(tiny_base), dataset=str(small_dataset))
-    for run in (supervisor.create(workspace, counting, "audit"), new_run(profile=profile)):
+    counting = Measure(profile=profile, base=str(tiny_base), output=str(workspace.root / "measured.json"))
+    for run in (supervisor.create(workspace, counting, "size"), new_run(profile=profile)):
         failed = failure(run)
         assert failed.reason == f"training.{key}: transformers knows no {value!r}"
         assert failed.where == "profile small"
@@ -101,12 +100,12 @@ def test_a_plan_and_a_run_refuse_a_setting_that_does_not_exist(
 
 
 def test_a_schedule_that_needs_more_than_a_profile_has_is_refused(
-    workspace: Workspace, tiny_base: Path, small_dataset: Path, small_profile: Profile
+    workspace: Workspace, tiny_base: Path, small_profile: Profile
 ) -> None:
     training = msgspec.structs.replace(small_profile.training, lr_scheduler_type="cosine_with_min_lr")
     profile = msgspec.structs.replace(small_profile, training=training)
-    counting = Audit(profile=profile, base=str(tiny_base), dataset=str(small_dataset))
-    failed = failure(supervisor.create(workspace, counting, "audit"))
+    counting = Measure(profile=profile, base=str(tiny_base), output=str(workspace.root / "measured.json"))
+    failed = failure(supervisor.create(workspace, counting, "size"))
     assert failed.reason.startswith("training.lr_scheduler_type: 'cosine_with_min_lr' needs settings")
 
 
