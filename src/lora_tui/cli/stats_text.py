@@ -14,6 +14,7 @@ from lora_tui.dataset.statistics import Alike, Part, Statistics, Tokens
 WIDTH = 80
 _NAMED = 6  # repositories and the like
 _GROUPS = 5
+_TITLE = 14
 _ROLES = {"system": "system", "user": "user", "assistant": "answers", "tool": "tools"}  # role -> heading
 _ID = 8  # characters of a row's id: enough for `dataset tokens`
 _PROMPTS = 20
@@ -74,10 +75,11 @@ def _parts(parts: Mapping[str, Part]) -> str:
 
 
 def _listed(title: str, counts: Mapping[str, int]) -> str:
-    said = [f"{name} {number:,}" for name, number in list(counts.items())[:_NAMED]]
+    said = [f"{name}\u00a0{number:,}" for name, number in list(counts.items())[:_NAMED]]
     more = len(counts) - len(said)
     text = ", ".join(said) + (f" and {more:,} more" if more else "")
-    return textwrap.fill(text, WIDTH, initial_indent=f"{title:<14}", subsequent_indent=" " * 14, break_on_hyphens=False)
+    lines = textwrap.wrap(text, WIDTH - _TITLE, break_on_hyphens=False)
+    return f"\n{'':{_TITLE}}".join([f"{title:<{_TITLE}}" + lines[0], *lines[1:]]).replace("\u00a0", " ")
 
 
 def _alike(title: str, groups: Sequence[Alike]) -> str:
@@ -108,11 +110,13 @@ def _coverage(prompts: Sequence[Covered]) -> str:
     if not prompts:
         return ""
     poor = sum(item.share < _POOR for item in prompts)
-    lines = [
-        f"coverage: {len(prompts):,} prompts of {', '.join(sorted({item.suite for item in prompts}))}; "
-        f"{poor:,} with less than half of their words in one training row",
-        "share of a prompt's words, the rare ones counting more, that its nearest row has:",
-    ]
+    suites = ", ".join(sorted({item.suite for item in prompts}))
+    number = f"{len(prompts):,} prompt{'s' if len(prompts) > 1 else ''}"
+    lines = textwrap.wrap(
+        f"coverage of {suites}: {number}, {poor:,} of which have less than half of their words in one row of train. "
+        "Below: that share, the rare words counting more, with the row that has it.",
+        WIDTH,
+    )
     for item in prompts[:_PROMPTS]:
         lines.append(_cut(f"{item.share:>5.0%}  {item.prompt}"))
         if item.nearest:

@@ -180,6 +180,3 @@ def _name(directory: str) -> str:
 
 def _rejected(item: Candidate, reason: str, about: str = "") -> Rejected:
     return Rejected(item.id, item.example, reason, item.request, about)
-
-
-capped = synthetic_share
