@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +13,8 @@ import run_stories
 from lora_tui.backends import bases, local, memory, plan
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
-from lora_tui.jobs.audit import Audited
+from lora_tui.jobs.audit import Audited, Counted, Finding, Packing
+from lora_tui.jobs.measured import Measured
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Model, Profile, Training, load_profile
@@ -50,9 +52,9 @@ def test_what_was_counted_for_other_content_is_not_taken_for_a_dataset(
 ) -> None:
     profile = run_stories.write_profile(workspace)
     run_stories.write_base(workspace)
-    run_stories.write_audit(workspace)
     dataset = run_stories.write_dataset(workspace)
-    assert plan.plan(workspace, profile, dataset).audited.rows == 31
+    run_stories.write_audit(workspace)
+    assert plan.plan(workspace, profile, dataset).audited.train.rows == 31
 
     counted_again: list[supervisor.Run] = []
     monkeypatch.setattr(supervisor, "start", counted_again.append)
@@ -68,48 +70,49 @@ def test_what_was_counted_for_other_content_is_not_taken_for_a_dataset(
 @pytest.mark.parametrize(("tokens", "published_gb"), [(1024, 21.5), (2048, 23.8), (4096, 29.7)])
 def test_the_memory_estimate_agrees_with_published_measurements(tokens: int, published_gb: float) -> None:
     layer = 64 * ((4096 + 3 * 4096) + (4096 + 4096) + 3 * (4096 + 11008))
-    counted = audited(tokens=tokens, parameters=7_720_000_000, trainable_parameters=32 * layer)
+    size = Measured(parameters=7_720_000_000, trainable=32 * layer)
     profile = Profile(name="x", model=Model(base="x"), training=Training(gradient_checkpointing=True))
-    needed = memory.estimate(counted, profile, gpu=True).total / 1e9
+    needed = memory.estimate(audited(tokens), size, profile, gpu=True).total / 1e9
     assert needed == pytest.approx(published_gb, rel=0.05)
 
 
 def test_rows_that_are_left_out_need_no_memory() -> None:
     profile = Profile(name="x", model=Model(base="x"))
-    counted = audited(tokens=100)
-    assert memory.estimate(msgspec.structs.replace(counted, longest=9000), profile, gpu=True) == memory.estimate(
-        counted, profile, gpu=True
-    )
+    counted = audited(100)
+    longer = msgspec.structs.replace(counted, longest=9000)
+    assert memory.estimate(longer, SMALL, profile, gpu=True) == memory.estimate(counted, SMALL, profile, gpu=True)
 
 
 def test_a_cpu_keeps_wide_weights_and_forms_logits_only_where_there_is_a_label() -> None:
     profile = Profile(name="x", model=Model(base="x"))
-    counted = audited(tokens=100)
-    on_cpu, on_gpu = memory.estimate(counted, profile, gpu=False), memory.estimate(counted, profile, gpu=True)
+    on_cpu, on_gpu = (memory.estimate(audited(100), SMALL, profile, gpu=gpu) for gpu in (False, True))
     assert on_cpu.weights == 2 * on_gpu.weights
     assert on_cpu.logits == 4 * 151_936 * 50 * 2
     assert on_gpu.logits == 14 * 151_936 * 100
 
 
-def audited(*, tokens: int, parameters: int = 1_000_000, trainable_parameters: int = 10_000) -> Audited:
+SMALL = Measured(parameters=1_000_000, trainable=10_000)
+
+
+def audited(tokens: int) -> Audited:
     """A dataset counted for a base shaped like Qwen-7B; the longest row has `tokens` tokens, half of them with loss."""
+    half = tokens // 2
     return Audited(
-        rows=1,
-        validation_rows=0,
-        left_out=(),
-        tokens=tokens,
-        loss_tokens=tokens // 2,
-        longest=tokens,
-        longest_kept=tokens,
-        most_loss_tokens=tokens // 2,
-        histogram=(),
+        dataset_hash="",
+        base="x",
+        tokenizer="",
         max_length=tokens,
+        splits={"train": Counted(rows=1, tokens=tokens, loss_tokens=half, longest=tokens, most_loss_tokens=half)},
+        rows={"train": 1},
+        left_out=(),
+        cut=(),
+        findings=(),
+        packing=Packing(),
+        longest=tokens,
         vocabulary=151_936,
         hidden_size=4096,
         layers=32,
-        parameters=parameters,
-        trainable_parameters=trainable_parameters,
-        steps=1,
+        seconds=0.0,
     )
 
 
@@ -125,3 +128,37 @@ def test_a_base_that_is_no_model_is_refused(workspace: Workspace, base: str, mes
 def test_a_name_from_the_hub_is_left_to_the_engine(workspace: Workspace) -> None:
     profile = Profile(name="x", model=Model(base="Qwen/Qwen2.5-Coder-7B-Instruct"))
     assert bases.resolve(workspace, profile) == "Qwen/Qwen2.5-Coder-7B-Instruct"
+
+
+def test_what_the_audit_forbids_is_refused_with_the_way_to_allow_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = run_stories.write_profile(workspace)
+    run_stories.write_base(workspace)
+    dataset = run_stories.write_dataset(workspace)
+    leak = Finding("error", "suite-in-train", "2 rows say what a suite asks", ("5c1f", "77aa"), 2, "Build again.")
+    run_stories.write_audit(workspace, findings=(leak,))
+    with pytest.raises(BadInput, match=r"suite-in-train: 2 rows .* \(rows 5c1f, 77aa\)") as caught:
+        local.train(workspace, profile, dataset)
+    assert caught.value.fix == "Build again. To train in spite of it: --allow suite-in-train"
+    monkeypatch.setattr(supervisor, "start", lambda run: None)
+    run = local.train(workspace, profile, dataset, allow=["suite-in-train"])
+    assert "allowed: suite-in-train" in run.journal.read_text()
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "chat_template.jinja", "generation_config.json", "config.json"])
+def test_a_base_is_known_by_what_makes_tokens_of_a_conversation(tmp_path: Path, name: str) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    before = bases.fingerprint(str(tmp_path))
+    (tmp_path / "model.safetensors").write_text("weights")
+    assert bases.fingerprint(str(tmp_path)) == before
+    (tmp_path / name).write_text("changed")
+    assert bases.fingerprint(str(tmp_path)) != before
+
+
+def test_a_base_from_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert bases.fingerprint("lab/model") == "lab/model"
+    (tmp_path / "models--lab--model" / "refs").mkdir(parents=True)
+    (tmp_path / "models--lab--model" / "refs" / "main").write_text("abc123")
+    assert bases.fingerprint("lab/model") == "lab/model@abc123"
