@@ -192,6 +192,18 @@ def test_a_long_row_is_cut_at_its_user_turns_and_every_turn_is_learned_once(vers
     assert view.loss_tokens == whole.loss_tokens
 
 
+def test_a_part_that_fits_nowhere_is_shown_between_those_that_do(version: Path, looker: Looker) -> None:
+    view = looker.ask(version, "", "a1ff", 100)
+    assert [part.left_out for part in view.parts] == ["too_long", ""] * 4
+    assert [part.at for part in view.parts] == ["", "edit", *["user turn", "edit"] * 3]
+    for number, part in enumerate(view.parts[::2]):
+        text = "".join(piece.text for piece in part.pieces)
+        assert f"Improve number {number}." in text
+        assert OUTPUT in text
+        assert sum(len(piece.ids) for piece in part.pieces) == part.tokens > 100
+        assert not any(piece.loss for piece in part.pieces)
+
+
 def test_rows_that_are_left_out_are_shown_with_the_reason(version: Path, looker: Looker) -> None:
     context = looker.ask(version, "", "b0b0", 100)
     assert context.left_out == "no_loss"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -71,13 +71,16 @@ def look(template: Template, found: Found, asked: Request) -> View:
         return msgspec.structs.replace(view, left_out="not_rendered", about=str(error))
     (encoding,) = encode(template, [text])
     parts: list[Part] = []
-    before: Window | None = None
-    for item in windows(template, row, asked.max_length, found.split):
+    before: tuple[int, ...] = ()
+    items = windows(template, row, asked.max_length, found.split)
+    for number, item in enumerate(items):
         if isinstance(item, Window):
-            parts.append(_part(talk, item, _at(talk, before, item) if before is not None else ""))
-            before = item
+            parts.append(_part(talk, item, _at(talk, before, item.messages)))
+            before = item.messages
         elif item.part:
-            parts.append(_without_tokens(item))
+            part, messages = _left_out(talk, item, items[max(0, number - 1) : number], items[number + 1 : number + 2])
+            parts.append(msgspec.structs.replace(part, at=_at(talk, before, messages)))
+            before = messages
         else:
             whole = Window(text, [], encoding.ids, encoding.offsets, tuple(range(len(talk.messages))), ())
             part = msgspec.structs.replace(_part(talk, whole, ""), left_out=item.reason, about=item.about)
@@ -110,18 +113,22 @@ def _part(talk: Conversation, window: Window, at: Where | Literal[""]) -> Part:
     )
 
 
-def _at(talk: Conversation, before: Window, window: Window) -> Where:
-    """Where this part was cut from the one before: inside a request after an edit, or before one."""
-    last, this = _last_request(talk, before), _last_request(talk, window)
+def _at(talk: Conversation, before: tuple[int, ...], messages: tuple[int, ...]) -> Where | Literal[""]:
+    """Where a part was cut from the one before: inside a request after an edit, or before one; "" where none is."""
+    if not before or not messages:
+        return ""
+    last, this = (
+        max((index for index in one if talk.messages[index]["role"] == "user"), default=-1)
+        for one in (before, messages)
+    )
     return "edit" if last == this else "user turn"
 
 
-def _last_request(talk: Conversation, window: Window) -> Any:
-    return max((index for index in window.messages if talk.messages[index]["role"] == "user"), default=None)
-
-
-def _without_tokens(item: LeftOut) -> Part:
-    return Part(
+def _left_out(
+    talk: Conversation, item: LeftOut, before: list[Window | LeftOut], after: list[Window | LeftOut]
+) -> tuple[Part, tuple[int, ...]]:
+    """A part that fits nowhere; with its messages and tokens where they are sure, between two parts that fit."""
+    part = Part(
         number=item.part,
         tokens=item.tokens,
         loss_tokens=0,
@@ -130,3 +137,44 @@ def _without_tokens(item: LeftOut) -> Part:
         left_out=item.reason,
         about=item.about,
     )
+    inside = _between(talk, before, after)
+    if not inside:
+        return part, ()
+    own = Conversation(talk.template, [talk.messages[index] for index in inside], talk.tools)
+    try:
+        text = own.text(len(inside))
+    except NotRendered:
+        return part, ()
+    (encoding,) = encode(talk.template, [text])
+    if len(encoding.ids) != item.tokens:
+        return part, ()
+    whole = _part(talk, Window(text, [], encoding.ids, encoding.offsets, tuple(inside), ()), "")
+    return msgspec.structs.replace(part, pieces=whole.pieces, heads=whole.heads), tuple(inside)
+
+
+def _between(talk: Conversation, before: list[Window | LeftOut], after: list[Window | LeftOut]) -> list[int]:
+    """The messages that neither neighbour has, with the system's and the request they belong to."""
+    roles = [message["role"] for message in talk.messages]
+    start, stop = 0, len(roles)
+    for item in before:
+        start = max(item.messages) + 1 if isinstance(item, Window) else stop
+    for item in after:
+        stop = _tail(item.messages) if isinstance(item, Window) else start
+    if start >= stop:
+        return []
+    asked = start
+    while asked and roles[asked] != "user":
+        asked -= 1
+    while asked and roles[asked - 1] == roles[asked] == "user":
+        asked -= 1
+    first = next((index for index, role in enumerate(roles) if role != "system"), 0)
+    request = [index for index in range(asked, start) if roles[index] == "user"]
+    return sorted({*range(first), *request, *range(start, stop)})
+
+
+def _tail(messages: tuple[int, ...]) -> int:
+    """Where the last unbroken run of messages begins."""
+    at = messages[-1]
+    while at - 1 in messages:
+        at -= 1
+    return at
