@@ -108,7 +108,7 @@ def _in_call(arguments: str) -> Iterator[tuple[str, str]]:
     """The files a tool call writes, by the names that agents give to paths and contents."""
     try:
         given = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return
     if isinstance(given, dict):
         path = next((given[name] for name in _PATH if isinstance(given.get(name), str)), "\0")

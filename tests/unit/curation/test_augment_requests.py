@@ -15,7 +15,8 @@ from lora_tui.curation.augment.candidates import candidates
 from lora_tui.curation.augment.folders import code_files, folders
 from lora_tui.curation.augment.project import Project
 from lora_tui.curation.augment.requests import as_rating, as_reply, asks_for_request, doc_text, offline
-from lora_tui.curation.augment.similar import Seen, Suites
+from lora_tui.curation.augment.similar import Seen
+from lora_tui.curation.suites import Suites
 from lora_tui.workspace.layout import Workspace
 
 GOOD = {"intent": "sum", "prompt": "Please sum up the basket.", "needs_context": ["LIMIT"], "forbidden": []}

@@ -28,10 +28,10 @@ from lora_tui.curation.augment.requests import (
     asks_for_request,
     offline,
 )
-from lora_tui.curation.augment.similar import Suites
 from lora_tui.curation.augment.store import Settled, settle, store
 from lora_tui.curation.augment.table import table
 from lora_tui.curation.redact import redact_text
+from lora_tui.curation.suites import Suites
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 

@@ -1,29 +1,22 @@
-"""What is there already: code of other examples, and the prompts that models are verified with."""
+"""What is there already: code of other examples."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
-import yaml
 
 from lora_tui.curation import examples
-from lora_tui.curation.augment.table import table
 from lora_tui.curation.filters import Filter
 from lora_tui.curation.reading import example
 from lora_tui.sources.code.tokens import words
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.resources import shipped
 
 _SHINGLE = 5
-_RUN = 13
 _INDEXED = 4  # one shingle of so many finds the texts to compare with
 _WRITING = {"edit", "write", "apply_patch", "multiedit", "Edit", "Write", "MultiEdit"}
-_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 def shingles(text: str, size: int = _SHINGLE) -> set[int]:
@@ -78,32 +71,6 @@ def written_code(workspace: Workspace, language: str) -> Seen:
     return seen
 
 
-class Suites:
-    """The prompts of every verification suite, shipped and the workspace's own."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        folders = (shipped("profiles") / "suites", workspace.profiles / "suites")
-        files = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.y*ml"))]
-        self.prompts = [(path.stem, prompt) for path in files for prompt in _prompts(path)]
-
-    def like(self, text: str) -> str:
-        """The suite that has a prompt too much like this text, '' when there is none."""
-        limits = table().limits
-        runs, short = shingles(text, _RUN), shingles(text)
-        plain = " ".join(words(text.lower()))
-        for name, prompt in self.prompts:
-            theirs = shingles(prompt, _RUN)
-            few = shingles(prompt)
-            if len(words(prompt)) < _RUN:
-                if f" {' '.join(words(prompt.lower()))} " in f" {plain} ":
-                    return name
-            elif theirs and len(theirs & runs) / len(theirs) >= limits.suite_run:
-                return name
-            if few and len(few & short) / len(few | short) >= limits.suite_similar:
-                return name
-        return ""
-
-
 def _strings(arguments: str) -> Iterator[str]:
     try:
         data = msgspec.json.decode(arguments)
@@ -118,32 +85,3 @@ def _strings(arguments: str) -> Iterator[str]:
             stack += one
         elif isinstance(one, str) and len(words(one)) >= _SHINGLE:
             yield one
-
-
-def _prompts(path: Path) -> Iterator[str]:
-    """The prompts of a suite, filled in; nothing of a file that is no suite: verifying says what is wrong with it."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return
-    if not isinstance(data, dict):
-        return
-    templates = data.get("prompts") or ["{{prompt}}"]
-    templates = [templates] if isinstance(templates, str) else templates
-    default = _variables(data.get("defaultTest"))
-    tests = data.get("tests")
-    for test in tests if isinstance(tests, list) else []:
-        values = default | _variables(test)
-        for template in templates if isinstance(templates, list) else []:
-            filled = _filled(str(template), values)
-            if words(filled):
-                yield filled
-
-
-def _filled(template: str, values: dict[str, object]) -> str:
-    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], "")), template)
-
-
-def _variables(test: object) -> dict[str, object]:
-    values = test.get("vars") if isinstance(test, dict) else None
-    return values if isinstance(values, dict) else {}

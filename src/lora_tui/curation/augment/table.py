@@ -33,8 +33,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names_missing: int
     fit_least: int
     similar: float
-    suite_run: float
-    suite_similar: float
     human_percent: int
     tries: int
     request_words_least: int
