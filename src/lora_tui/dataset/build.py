@@ -18,12 +18,14 @@ from lora_tui.curation import tool_names
 from lora_tui.curation.redact_rules import stamp as redaction
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.curation.refresh import stamp as examples_stamp
-from lora_tui.dataset import targets
+from lora_tui.dataset import targets, twins
 from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.choose import chosen
+from lora_tui.dataset.earlier_versions import Earlier
 from lora_tui.dataset.general import Replay, draw, look_through, wanted
 from lora_tui.dataset.general import notes as replay_notes
 from lora_tui.dataset.model import (
+    LEAKAGE_FILE,
     MEMBERS_FILE,
     REJECTED_FILE,
     SPLITS,
@@ -31,11 +33,12 @@ from lora_tui.dataset.model import (
     Count,
     Manifest,
     Member,
+    Pair,
     Rejected,
 )
 from lora_tui.dataset.sample import Sampled, sample
 from lora_tui.dataset.select import select
-from lora_tui.dataset.split import RULE, split
+from lora_tui.dataset.split import LEFT_OUT, Assigned, assign
 from lora_tui.dataset.spool import Spool
 from lora_tui.sources.opencode.capture import Capture
 from lora_tui.workspace.errors import BadInput
@@ -55,8 +58,7 @@ class Asked(msgspec.Struct, frozen=True):
     shares: tuple[int, int, int]  # train, validation, test in percent
     seed: int
     capture: Capture | None = None  # without secrets
-    previous: int = 0  # the newest earlier version
-    old: dict[str, str] = {}  # id and key of rows that earlier versions had -> the split they stay in
+    earlier: Earlier = Earlier()
 
 
 class LeftOut:
@@ -87,10 +89,18 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         if not candidates:
             raise _nothing(data, left_out.reasons)
         candidates.sort(key=lambda item: (item.created, item.id))
-        placed, groups = _placed(candidates, asked)
-        members, sampled = _sampled(candidates, placed, groups, asked)
+        pairs = twins.pairs((spool.row(item.place) for item in candidates), lambda at: spool.row(candidates[at].place))
+        earlier = asked.earlier
+        assigned = assign(candidates, pairs, asked.shares, asked.seed, earlier.test, earlier.validation, earlier.train)
+        _write_pairs(folder, candidates, pairs, assigned.placed)
+        left_out.add(
+            Rejected(item.id, item.example, LEFT_OUT, item.request)
+            for item, where in zip(candidates, assigned.placed, strict=True)
+            if not where
+        )
+        members, sampled = _sampled(candidates, assigned, asked)
         left_out.add(sampled.rejected)
-        notes = list(sampled.notes)
+        notes = [*earlier.notes, *assigned.notes, *sampled.notes]
         if general is not None:
             members += _replayed(workspace, general, members, asked, spool, left_out)
             train = sum(1 for _, member in members if member.split == "train")
@@ -99,9 +109,8 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         _write(folder, spool, members)
     if asked.capture is not None:
         (folder / TOOLS_FILE).write_bytes(_lines.encode({asked.capture.agent: asked.capture.tools}))
-    made_with = tables(workspace) | _of_this_machine(asked, general)
     written = hashed_files(asked.capture is not None)
-    files = {name: sha256(folder / name) for name in (*written, MEMBERS_FILE, REJECTED_FILE)}
+    files = {name: sha256(folder / name) for name in (*written, MEMBERS_FILE, LEAKAGE_FILE, REJECTED_FILE)}
     return Manifest(
         name="",
         version=0,
@@ -109,13 +118,14 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         hash=whole_hash(files, written),
         seed=asked.seed,
         split=asked.shares,
-        split_rule=RULE,
+        split_rule=assigned.rule,
         files=files,
         left_out=dict(sorted(left_out.reasons.items())),
         recipe=data,
         capture_hash=asked.capture.sha256 if asked.capture is not None else "",
-        tables=made_with,
-        previous=asked.previous,
+        tables=made_with(workspace, asked.capture) | ({"replay": general.stamp} if general is not None else {}),
+        previous=asked.earlier.version,
+        leakage=assigned.leakage,
         notes=tuple(notes),
         **facts(members),
     )
@@ -137,28 +147,29 @@ def _gathered(
     return candidates
 
 
-def _placed(candidates: Sequence[Candidate], asked: Asked) -> tuple[list[str], list[str]]:
-    """The split and the group of each."""
-    synthetic = [item.origin == "synthetic" for item in candidates]  # never measured on: always in train
-    groups = [item.root for item in candidates]
-    real = iter(split([g for g, made in zip(groups, synthetic, strict=True) if not made], asked.shares, asked.seed))
-    return ["train" if made else next(real) for made in synthetic], groups
-
-
-def _sampled(
-    candidates: Sequence[Candidate], placed: Sequence[str], groups: Sequence[str], asked: Asked
-) -> tuple[list[Placed], Sampled]:
+def _sampled(candidates: Sequence[Candidate], assigned: Assigned, asked: Asked) -> tuple[list[Placed], Sampled]:
     """The rows as they stand in the splits: of train's some once more, some not at all."""
-    train = [item for item, where in zip(candidates, placed, strict=True) if where == "train"]
+    train = [item for item, where in zip(candidates, assigned.placed, strict=True) if where == "train"]
     sampled = sample(train, asked.data, asked.seed)
     found: list[Placed] = []
-    for item, where, group in zip(candidates, placed, groups, strict=True):
+    for item, where, group in zip(candidates, assigned.placed, assigned.groups, strict=True):
+        if not where:
+            continue
         member = Member(
             id=item.id, key=item.key, split=where, language=item.language, group=group, session=item.session
         )
         times = sampled.copies.get(item.id, 1) if where == "train" else 1
         found += [(item, msgspec.structs.replace(member, copy=copy) if copy else member) for copy in range(times)]
     return found, sampled
+
+
+def _write_pairs(
+    folder: Path, rows: Sequence[Candidate], pairs: Iterable[tuple[int, int, float]], placed: Sequence[str]
+) -> None:
+    with (folder / LEAKAGE_FILE).open("wb") as file:
+        for one, other, similarity in pairs:
+            pair = Pair(rows[one].id, rows[other].id, similarity, placed[one], placed[other])
+            file.write(_lines.encode(pair) + b"\n")
 
 
 def _replayed(
@@ -224,12 +235,9 @@ def facts(members: Sequence[Placed]) -> dict[str, Any]:
     }
 
 
-def _of_this_machine(asked: Asked, general: Replay | None) -> dict[str, str]:
-    """What else the rows depend on."""
-    found = {"replay": general.stamp} if general is not None else {}
-    if asked.capture is not None:  # its prompt names the day, as it was here
-        found["timezone"] = "/".join(time.tzname)
-    return found
+def made_with(workspace: Workspace, capture: Capture | None) -> dict[str, str]:
+    """`tables`, and what else rows depend on: a captured prompt names the day as it was on this machine."""
+    return tables(workspace) | ({"timezone": "/".join(time.tzname)} if capture is not None else {})
 
 
 def tables(workspace: Workspace) -> dict[str, str]:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from lora_tui.dataset import versions
 from lora_tui.dataset.model import SPLITS, Dataset
+from lora_tui.dataset.stored import rows
 
 What = Literal["added", "removed", "changed", "moved"]
 
@@ -121,7 +121,7 @@ def compared(before: Dataset, after: Dataset) -> Iterator[tuple[Compared, Iterat
 
 
 def _facts(version: int, dataset: Dataset, split: str) -> Iterator[tuple[object, ...]]:
-    for row in versions.rows(dataset, split):
+    for row in rows(dataset, split):
         digest = hashlib.blake2b(_lines.encode(row), digest_size=16).digest()
         yield version, split, row.id, row.key, row.session, row.language, row.copy, digest
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import build as building
 from lora_tui.dataset.draft import draft
-from lora_tui.dataset.model import MEMBERS_FILE, REJECTED_FILE, Dataset, Manifest, Member, Rejected, Row
+from lora_tui.dataset.earlier_versions import earlier
+from lora_tui.dataset.model import REJECTED_FILE, Dataset, Manifest, Rejected
 from lora_tui.dataset.safe_capture import without_secrets
+from lora_tui.dataset.stored import lines
 from lora_tui.sources.opencode.capture import load_capture
 from lora_tui.workspace import toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -21,13 +22,9 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-T = TypeVar("T")
-
 EVERYTHING = Data()
 MANIFEST = "manifest.toml"
 
-_rows = msgspec.json.Decoder(Row)
-_members = msgspec.json.Decoder(Member)
 _rejected = msgspec.json.Decoder(Rejected)
 
 
@@ -52,10 +49,8 @@ def build(
     if data.capture and data.shape == "plain":
         raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
     capture = without_secrets(load_capture(workspace, data.capture), switched_off(workspace)) if data.capture else None
-    last = newest(workspace, name)
-    asked = building.Asked(
-        data, shares, seed, capture, last.manifest.version if last is not None else 0, _old(workspace, name)
-    )
+    earlier_versions = [item for item in versions(workspace) if item.manifest.name == name]
+    asked = building.Asked(data, shares, seed, capture, earlier(earlier_versions))
     return make(workspace, name, lambda folder: building.fill(workspace, folder, asked, progress), profile)
 
 
@@ -74,34 +69,10 @@ def make(workspace: Workspace, name: str, fill: Callable[[Path], Manifest], prof
     return Dataset(folder=workspace.datasets / name / str(number), manifest=manifest)
 
 
-def _old(workspace: Workspace, name: str) -> dict[str, str]:
-    """Where the rows of earlier versions stay: ids and keys of those that were in test once, or in validation last."""
-    found: dict[str, str] = {}
-    for dataset in sorted(versions(workspace), key=lambda item: item.manifest.version):
-        if dataset.manifest.name != name:
-            continue
-        found = {mark: split for mark, split in found.items() if split == "test"}
-        for split in ("validation", "test"):
-            for row in rows(dataset, split):
-                for mark in filter(None, (row.id, row.key)):
-                    if split == "test" or mark not in found:
-                        found[mark] = split
-    return found
-
-
 def checked_name(name: str) -> None:
     """Raises BadInput where a dataset cannot be called so."""
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} cannot name a dataset", fix="Use small letters, digits, dots and dashes.")
-
-
-def newest(workspace: Workspace, name: str) -> Dataset | None:
-    """The newest version of a name, if there is one."""
-    return max(
-        (item for item in versions(workspace) if item.manifest.name == name),
-        key=lambda item: item.manifest.version,
-        default=None,
-    )
 
 
 def versions(workspace: Workspace) -> list[Dataset]:
@@ -152,29 +123,7 @@ def rejected(dataset: Dataset) -> Iterator[Rejected]:
     """What was left out, in the order of the file. Raises BadInput with the line that cannot be read."""
     path = dataset.folder / REJECTED_FILE
     if path.is_file():
-        yield from _read(path, _rejected, "a rejected example")
-
-
-def rows(dataset: Dataset, split: str) -> Iterator[Row]:
-    """The rows of one split in their order. Raises BadInput with the line that cannot be read."""
-    return _read(dataset.folder / f"{split}.jsonl", _rows, "a row")
-
-
-def members(dataset: Dataset) -> Iterator[Member]:
-    """Which example became which row, in the order of the splits' rows. Raises BadInput as `rows` does."""
-    return _read(dataset.folder / MEMBERS_FILE, _members, "a member")
-
-
-def _read(path: Path, decoder: msgspec.json.Decoder[T], what: str) -> Iterator[T]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise BadInput(f"not {what} of a dataset: {error}", where=f"{path}:{number}") from error
-    except OSError as error:
-        raise BadInput(f"cannot read: {error.strerror}", where=str(path)) from error
+        yield from lines(path, _rejected, "a rejected example")
 
 
 def damaged_files(dataset: Dataset) -> list[str]:

@@ -51,9 +51,16 @@ def test_the_same_input_and_seed_give_the_same_bytes_in_the_next_version(accepte
     first = versions.build(accepted, "rust", RUST, seed=7)
     second = versions.build(accepted, "rust", RUST, seed=7)
     assert (second.manifest.version, second.manifest.hash) == (2, first.manifest.hash)
-    assert versions.build(accepted, "rust", RUST, seed=8).manifest.hash != first.manifest.hash
-    assert versions.find(accepted, "rust").label == "rust@3"
+    assert versions.find(accepted, "rust").label == "rust@2"
     assert versions.find(accepted, "rust@1").manifest.hash == first.manifest.hash
+
+
+def test_another_seed_draws_other_rows(accepted: Workspace) -> None:
+    five = Data(languages=("rust",), rows={"rust": 5})
+    first = versions.build(accepted, "one", five, seed=7)
+    assert first.manifest.rows["train"] == 5
+    assert versions.build(accepted, "two", five, seed=7).manifest.hash == first.manifest.hash
+    assert versions.build(accepted, "three", five, seed=8).manifest.hash != first.manifest.hash
 
 
 def test_an_edited_answer_is_what_the_dataset_holds(accepted: Workspace) -> None:
