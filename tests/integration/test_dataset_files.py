@@ -167,7 +167,8 @@ def test_lines_that_are_no_rows_are_listed_and_the_others_are_in(workspace: Work
     assert list(told) == ["My Chats.jsonl:2", "My Chats.jsonl:4", "My Chats.jsonl:5", "My Chats.jsonl:7"]
     assert told["My Chats.jsonl:5"] == "the same row twice: also My Chats.jsonl:1"
     listed = list(versions.rejected(made.dataset))
-    assert listed[0].about == "My Chats.jsonl:2"
+    assert listed[0].reason == "not JSON"
+    assert listed[0].about.startswith("My Chats.jsonl:2: ")
     assert made.dataset.manifest.left_out["the same row twice"] == 1
     assert len(listed) == 4
     assert any("all rows are in train" in note for note in made.dataset.manifest.notes)
@@ -178,6 +179,19 @@ def test_a_file_can_be_split_where_it_comes_in(workspace: Workspace, tmp_path: P
     file.write_bytes(gzip.compress("\n".join(json.dumps(messages(f"Ask {n}", f"Say {n}")) for n in range(50)).encode()))
     made = importing.import_(workspace, file, shares=(80, 10, 10))
     assert made.dataset.manifest.rows == {"train": 40, "validation": 5, "test": 5}
+
+
+def test_rows_that_are_alike_are_not_torn_apart_by_a_split(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    words = [f"word{n}" for n in range(40)]
+    twins = [messages("Explain it, please", " ".join([*words, f"end{n}"])) for n in range(4)]
+    others = [messages(f"Ask {n}", f"Say {n}") for n in range(16)]
+    file.write_text("\n".join(map(json.dumps, [*twins, *others])))
+    made = importing.import_(workspace, file, shares=(50, 0, 50))
+    held = {row.messages[1].content.split()[-1] for row in exporting.rows(made.dataset, "test")}
+    assert made.dataset.manifest.rows["test"] > 0
+    assert len([word for word in held if word.startswith("end")]) in (0, 4)
+    assert made.dataset.manifest.leakage.leaked == 0
 
 
 def test_no_secret_of_a_file_gets_into_the_version(workspace: Workspace, tmp_path: Path) -> None:

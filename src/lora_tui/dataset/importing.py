@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
-from lora_tui.dataset.build import LeftOut, hashed_files, sha256, tables, whole_hash
+from lora_tui.dataset import twins
+from lora_tui.dataset.build import LeftOut, Placed, facts, hashed_files, sha256, tables, whole_hash
+from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.draft import draft
 from lora_tui.dataset.formats.formats import named
 from lora_tui.dataset.incoming import Incoming, Problem, Reader, counted, files
@@ -20,14 +22,13 @@ from lora_tui.dataset.model import (
     REJECTED_FILE,
     SPLITS,
     TOOLS_FILE,
-    Count,
     Dataset,
+    Leakage,
     Manifest,
     Member,
     Rejected,
-    Row,
 )
-from lora_tui.dataset.split import RULE, split
+from lora_tui.dataset.split import LEFT_OUT, Assigned, assign
 from lora_tui.dataset.spool import Spool
 from lora_tui.dataset.versions import MANIFEST, checked_name
 from lora_tui.workspace import toml
@@ -53,34 +54,12 @@ class Imported(msgspec.Struct, frozen=True):
     problems: list[Problem]
 
 
-class _Kept(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a row that waits in the spool."""
+class _Told(msgspec.Struct):
+    """What is counted while the files are read."""
 
-    id: str
-    key: str
-    language: str
-    source: str
-    session: str
-    copy: int
-    split: str  # '' where the files do not tell
-    place: int
-
-
-class _Counts:
-    def __init__(self) -> None:
-        self.of: dict[str, Counter[str]] = {
-            name: Counter() for name in ("model", "shape", "origin", "licence", "repository")
-        }
-        self.findings: Counter[str] = Counter()
-        self.formats: Counter[str] = Counter()
-        self.edited = 0
-
-    def add(self, found: Incoming) -> None:
-        for name, counter in self.of.items():
-            counter[getattr(found.row, name) or "unknown"] += 1
-        self.findings.update(found.findings)
-        self.formats[found.format] += 1
-        self.edited += found.edited
+    formats: Counter[str]
+    edited: int = 0
+    problems: list[Problem] = []
 
 
 def import_(
@@ -95,7 +74,7 @@ def import_(
 ) -> Imported:
     """Make the next version of `name` (else: of the file's name) of a file, or of a folder with a file per split.
 
-    format: the one it must be; else each row tells by its keys. shares: splits one file, whole sessions together;
+    format: the one it must be; else each row tells by its keys. shares: splits one file, what is alike together;
     without it all rows of one file are in train. Every text goes through the redaction of secrets. Raises BadInput
     when nothing of it is a row.
     """
@@ -111,34 +90,36 @@ def import_(
             "these files tell the splits already", where=str(path), fix="Leave out --split, or give one file."
         )
     reader = Reader(switched_off(workspace), form)
-    counts = _Counts()
+    told = _Told(Counter())
     with draft(workspace.datasets / name) as making:
         with (making.folder / REJECTED_FILE).open("wb") as file, Spool(making.folder) as spool:
             left_out = LeftOut(file)
-            kept, problems = _taken(reader, found, spool, left_out, counts, progress)
+            kept, splits = _taken(reader, found, spool, left_out, told, progress)
             if not kept:
-                raise _nothing(path, problems)
-            members = _members(kept, shares, seed)
-            _write(making.folder, spool, kept, members)
+                raise _nothing(path, told.problems)
+            bad = sum(left_out.reasons.values())
+            assigned = _assigned(kept, splits, spool, shares, seed, whole)
+            members = _members(kept, assigned, left_out)
+            _write(making.folder, spool, members)
         if reader.toolsets:
             (making.folder / TOOLS_FILE).write_bytes(_encoder.encode(reader.toolsets))
-        rule = _rule(whole, shares)
-        manifest = _manifest(workspace, making.folder, kept, members, counts, bool(reader.toolsets))
+        manifest = _manifest(workspace, making.folder, members, bool(reader.toolsets))
         with making.numbered() as number:
             manifest = msgspec.structs.replace(
                 manifest,
                 name=name,
                 version=number,
                 seed=seed,
-                split_rule=rule,
+                split=shares or manifest.split,
+                split_rule=assigned.rule,
                 imported=path.name,
                 left_out=counted(left_out.reasons),
-                notes=_notes(whole and shares is None, counts, sum(left_out.reasons.values())),
+                leakage=assigned.leakage,
+                notes=(*assigned.notes, *_notes(told, bad)),
             )
             (making.folder / MANIFEST).write_text(toml.dump(manifest))
     dataset = Dataset(folder=workspace.datasets / name / str(number), manifest=manifest)
-    bad = sum(left_out.reasons.values())
-    return Imported(dataset, counted(counts.formats), counts.edited, bad, problems)
+    return Imported(dataset, counted(told.formats), told.edited, bad, told.problems)
 
 
 def _taken(
@@ -146,12 +127,12 @@ def _taken(
     found: Sequence[tuple[str, Path]],
     spool: Spool,
     left_out: LeftOut,
-    counts: _Counts,
+    told: _Told,
     progress: Progress | None,
-) -> tuple[list[_Kept], list[Problem]]:
-    """Every row that is one, waiting in the spool; the others are written to rejected.jsonl as they come."""
-    kept: list[_Kept] = []
-    problems: list[Problem] = []
+) -> tuple[list[Candidate], list[str]]:
+    """Every row that is one, waiting in the spool, with its split; what is none goes to rejected.jsonl at once."""
+    kept: list[Candidate] = []
+    splits: list[str] = []
     seen: dict[tuple[str, int], str] = {}
     done = 0
     for where, path in found:
@@ -162,14 +143,73 @@ def _taken(
             if isinstance(item, Incoming):
                 first = seen.setdefault((item.row.id, item.row.copy), item.where)
                 if first == item.where:
-                    counts.add(item)
-                    kept.append(_kept(item.row, where, spool.put(item.row)))
+                    told.formats[item.format] += 1
+                    told.edited += item.edited
+                    kept.append(_candidate(item, spool.put(item.row)))
+                    splits.append(where)
                     continue
                 item = Problem(item.where, f"the same row twice: also {first}")
             left_out.add([_rejected(item)])
-            if len(problems) < _LISTED:
-                problems.append(item)
-    return kept, problems
+            if len(told.problems) < _LISTED:
+                told.problems.append(item)
+    return kept, splits
+
+
+def _candidate(item: Incoming, place: int) -> Candidate:
+    row = item.row
+    return Candidate(
+        id=row.id,
+        key=row.key,
+        example=0,
+        language=row.language,
+        source=row.source,
+        origin=row.origin,
+        shape=row.shape,
+        model=row.model,
+        licence=row.licence,
+        session=row.session,
+        root=row.session or row.id,
+        repository=row.repository,
+        created=0,
+        cluster=0,
+        characters=sum(len(message.content) for message in row.messages),
+        request="",
+        by_person=False,
+        findings=tuple(rule for rule, number in item.findings.items() for _ in range(number)),
+        place=place,
+    )
+
+
+def _assigned(
+    kept: Sequence[Candidate],
+    splits: Sequence[str],
+    spool: Spool,
+    shares: tuple[int, int, int] | None,
+    seed: int,
+    whole: bool,
+) -> Assigned:
+    """The split of each row: as the files have it, or drawn so that what is alike stays together."""
+    if shares is not None:
+        pairs = twins.pairs((spool.row(item.place) for item in kept), lambda number: spool.row(kept[number].place))
+        return assign(kept, pairs, shares, seed)
+    groups = [item.root for item in kept]
+    if whole:
+        notes = ("all rows are in train: nothing is held out to measure on",)
+        return Assigned(["train"] * len(kept), groups, "all in train", notes, Leakage())
+    return Assigned(list(splits), groups, "as the files had it", (), Leakage())
+
+
+def _members(kept: Sequence[Candidate], assigned: Assigned, left_out: LeftOut) -> list[Placed]:
+    members: list[Placed] = []
+    for item, where, group in zip(kept, assigned.placed, assigned.groups, strict=True):
+        if not where:
+            left_out.add([Rejected(id=item.id, example=0, reason=LEFT_OUT, request="")])
+            continue
+        member = Member(
+            id=item.id, key=item.key, split=where, language=item.language, group=group, session=item.session
+        )
+        members.append((item, member))
+    return members
 
 
 def _rejected(problem: Problem) -> Rejected:
@@ -179,69 +219,34 @@ def _rejected(problem: Problem) -> Rejected:
     return Rejected(id="", example=0, reason=reason, request="", about=about)
 
 
-def _kept(row: Row, split: str, place: int) -> _Kept:
-    return _Kept(row.id, row.key, row.language, row.source, row.session, row.copy, split, place)
-
-
-def _members(kept: Sequence[_Kept], shares: tuple[int, int, int] | None, seed: int) -> list[Member]:
-    groups = [row.session or row.id for row in kept]
-    placed = split(groups, shares, seed) if shares is not None else [row.split or "train" for row in kept]
-    return [
-        Member(
-            id=row.id,
-            key=row.key,
-            split=where,
-            language=row.language,
-            group=group,
-            session=row.session,
-            copy=row.copy,
-        )
-        for row, where, group in zip(kept, placed, groups, strict=True)
-    ]
-
-
-def _write(folder: Path, spool: Spool, kept: Sequence[_Kept], members: Sequence[Member]) -> None:
+def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
+    """The split files in the order of the files that were read; members.jsonl in the same."""
     with (folder / MEMBERS_FILE).open("wb") as listed:
         for name in SPLITS:
             with (folder / f"{name}.jsonl").open("wb") as file:
-                for row, member in zip(kept, members, strict=True):
+                for item, member in members:
                     if member.split == name:
-                        file.write(spool.line(row.place))
-                        listed.write(_encoder.encode(member) + b"\n")
+                        row = spool.row(item.place)
+                        file.write(_encoder.encode(row) + b"\n")
+                        listed.write(_encoder.encode(msgspec.structs.replace(member, copy=row.copy)) + b"\n")
 
 
-def _manifest(
-    workspace: Workspace,
-    folder: Path,
-    kept: Sequence[_Kept],
-    members: Sequence[Member],
-    counts: _Counts,
-    tools: bool,
-) -> Manifest:
+def _manifest(workspace: Workspace, folder: Path, members: Sequence[Placed], tools: bool) -> Manifest:
     covered = hashed_files(tools)
     hashes = {name: sha256(folder / name) for name in (*covered, MEMBERS_FILE, REJECTED_FILE)}
-    per_split = Counter(member.split for member in members)
-    cells = Counter((row.language, row.source, member.split) for row, member in zip(kept, members, strict=True))
-    kinds = sorted({(language, source) for language, source, _ in cells})
+    known = facts(members)
     return Manifest(
         name="",
         version=0,
         created=time.time(),
         hash=whole_hash(hashes, covered),
         seed=0,
-        split=_percent([per_split[name] for name in SPLITS]),
+        split=_percent([known["rows"][name] for name in SPLITS]),
         split_rule="",
-        rows={name: per_split[name] for name in SPLITS},
         files=hashes,
         recipe=AS_RECORDED,
-        counts=tuple(Count(*kind, *(cells[*kind, where] for where in SPLITS)) for kind in kinds),
-        by_model=counted(counts.of["model"]),
-        by_shape=counted(counts.of["shape"]),
-        by_origin=counted(counts.of["origin"]),
-        by_licence=counted(counts.of["licence"]),
-        by_repository=counted(counts.of["repository"]),
-        findings=counted(counts.findings),
         tables={"redaction": tables(workspace)["redaction"]},
+        **known,
     )
 
 
@@ -252,16 +257,9 @@ def _percent(rows: Sequence[int]) -> tuple[int, int, int]:
     return 100 - validation - test, validation, test
 
 
-def _rule(whole: bool, shares: tuple[int, int, int] | None) -> str:
-    if not whole:
-        return "as the files had it"
-    return RULE if shares is not None else "all in train"
-
-
-def _notes(all_in_train: bool, counts: _Counts, bad: int) -> tuple[str, ...]:
-    notes = ["all rows are in train: nothing is held out to measure on"] if all_in_train else []
-    notes += [f"{bad} lines of the files are no rows of it: rejected.jsonl lists them"] if bad else []
-    notes += [f"{counts.edited} rows were edited after they were exported"] if counts.edited else []
+def _notes(told: _Told, bad: int) -> tuple[str, ...]:
+    notes = [f"{bad} lines of the files are no rows of it: rejected.jsonl lists them"] if bad else []
+    notes += [f"{told.edited} rows were edited after they were exported"] if told.edited else []
     return tuple(notes)
 
 
