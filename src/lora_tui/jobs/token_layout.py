@@ -141,7 +141,7 @@ def _sections(view: View, part: Part) -> Iterator[tuple[int | None, int, int]]:
 
 def _head(said: Said, number: int, pieces: tuple[Piece, ...], width: int, *, again: bool = False) -> Line:
     tokens, learned = sum(len(piece.ids) for piece in pieces), sum(piece.loss for piece in pieces)
-    text = f"{number + 1} {visible_line(said.role)}  {_many(tokens)}"
+    text = f"{number + 1} {visible_line(said.role)}  {_many(tokens) if tokens else 'no tokens of its own'}"
     if learned:
         text += f", {learned:,} learned"
     elif said.role == "assistant" and said.weight:
