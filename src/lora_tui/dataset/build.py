@@ -21,6 +21,7 @@ from lora_tui.curation.refresh import stamp as examples_stamp
 from lora_tui.dataset import targets, twins
 from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.choose import chosen
+from lora_tui.dataset.contamination import Prompts
 from lora_tui.dataset.earlier_versions import Earlier
 from lora_tui.dataset.general import Replay, draw, look_through, wanted
 from lora_tui.dataset.general import notes as replay_notes
@@ -35,6 +36,7 @@ from lora_tui.dataset.model import (
     Member,
     Pair,
     Rejected,
+    Row,
 )
 from lora_tui.dataset.sample import Sampled, sample
 from lora_tui.dataset.select import select
@@ -82,9 +84,12 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
     """
     data = asked.data
     general = look_through(data.replay, asked.seed, (workspace.root,)) if data.replay else None
+    prompts = Prompts.of(workspace)
     with (folder / REJECTED_FILE).open("wb") as file, Spool(folder) as spool:
         left_out = LeftOut(file)
-        candidates, dropped = chosen(_gathered(workspace, asked, spool, left_out, progress), data, asked.seed)
+        gathered = _gathered(workspace, asked, prompts, spool, left_out, progress)
+        candidates, dropped = chosen(gathered, data, asked.seed)
+        del gathered
         left_out.add(dropped)
         if not candidates:
             raise _nothing(data, left_out.reasons)
@@ -102,7 +107,7 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         left_out.add(sampled.rejected)
         notes = [*earlier.notes, *assigned.notes, *sampled.notes]
         if general is not None:
-            members += _replayed(workspace, general, members, asked, spool, left_out)
+            members += _replayed(workspace, general, members, asked, prompts, spool, left_out)
             train = sum(1 for _, member in members if member.split == "train")
             drawn = sum(1 for item, _ in members if item.origin == "replay")
             notes += replay_notes(general, drawn, train, data.replay_share)
@@ -125,6 +130,7 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         capture_hash=asked.capture.sha256 if asked.capture is not None else "",
         tables=made_with(workspace, asked.capture) | ({"replay": general.stamp} if general is not None else {}),
         previous=asked.earlier.version,
+        suites=prompts.fingerprint(),
         leakage=assigned.leakage,
         notes=tuple(notes),
         **facts(members),
@@ -132,11 +138,16 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
 
 
 def _gathered(
-    workspace: Workspace, asked: Asked, spool: Spool, left_out: LeftOut, progress: Progress | None
+    workspace: Workspace,
+    asked: Asked,
+    prompts: Prompts,
+    spool: Spool,
+    left_out: LeftOut,
+    progress: Progress | None,
 ) -> list[Candidate]:
     """Every row that may be in, waiting in the spool."""
     candidates: list[Candidate] = []
-    for number, found in enumerate(select(workspace, asked.data, asked.capture), start=1):
+    for number, found in enumerate(select(workspace, asked.data, asked.capture, prompts.suite_like), start=1):
         if isinstance(found, Rejected):
             left_out.add([found])
         else:
@@ -177,21 +188,23 @@ def _replayed(
     general: Replay,
     members: Sequence[Placed],
     asked: Asked,
+    prompts: Prompts,
     spool: Spool,
     left_out: LeftOut,
 ) -> list[Placed]:
     """General conversations for train, waiting in the spool."""
     there = {item.id for item, _ in members}
+
+    def refuse(row: Row) -> str:
+        suite = prompts.suite_like(row)
+        if suite:
+            return f"like a prompt of the suite {suite}"
+        return "same content twice" if row.id in there else ""
+
     train = sum(1 for _, member in members if member.split == "train")
     number = wanted(train, asked.data.replay_share)
     found: list[Placed] = []
-    for one in draw(
-        general,
-        number,
-        asked.data,
-        off=switched_off(workspace),
-        refuse=lambda row: "same content twice" if row.id in there else "",
-    ):
+    for one in draw(general, number, asked.data, off=switched_off(workspace), refuse=refuse):
         if isinstance(one, Rejected):
             left_out.add([one])
             continue
