@@ -7,6 +7,8 @@ from typing import get_args
 import click
 import msgspec
 
+from lora_tui.cli.dataset_recipe import recipe_options
+from lora_tui.cli.dataset_stats import stats
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, Number, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
@@ -39,6 +41,7 @@ def group() -> None:
 @click.option("--context", type=Number(), help="Characters of earlier requests, shown but not learned. [6000]")
 @click.option("--capture", metavar="AGENT", help="Rows carry this agent's captured prompt and tools.")
 @click.option("--reasoning/--no-reasoning", default=None, help="Keep what the model thought. [no]")
+@recipe_options
 @click.option("--split", default="80/10/10", show_default=True, help="Train, validation and test in percent.")
 @click.option("--seed", default=42, show_default=True)
 @json_option
@@ -111,6 +114,9 @@ def rejected(cli: Cli, name: str, reason: str) -> None:
             empty="nothing was left out" + (f" for {reason!r}" if reason else ""),
         ),
     )
+
+
+group.add_command(stats)
 
 
 def _recipe(data: Data, given: dict[str, object]) -> Data:

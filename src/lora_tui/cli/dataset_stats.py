@@ -7,7 +7,7 @@ import msgspec
 
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.cli.stats_text import stats_text
-from lora_tui.curation.augment.similar import Suites
+from lora_tui.curation import suites as known_suites
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset
 from lora_tui.dataset.statistics import statistics
@@ -30,12 +30,13 @@ from lora_tui.workspace.profiles import load_profile, profile_paths
 def stats(cli: Cli, name: str, suites: tuple[str, ...]) -> None:
     """Count what a version holds: languages, roles, duplicates, tokens, and the topics of a suite."""
     dataset = versions.find(cli.workspace, name)
-    known = Suites(cli.workspace).prompts
+    files = known_suites.suite_files(cli.workspace)
     wanted = suites or _of_profile(cli.workspace, dataset)
-    there = sorted({suite for suite, _ in known})
+    there = sorted(files)
     if unknown := sorted(set(suites) - set(there)):
-        raise BadInput(f"there is no suite {unknown[0]!r} with prompts", fix=f"Known: {', '.join(there) or 'none'}.")
-    found = statistics(dataset, [(suite, prompt) for suite, prompt in known if suite in wanted])
+        raise BadInput(f"there is no suite {unknown[0]!r}", fix=f"Known: {', '.join(there) or 'none'}.")
+    prompts = [(suite, prompt) for suite in wanted if suite in files for prompt in known_suites.prompts(files[suite])]
+    found = statistics(dataset, prompts)
     hint = "" if found.coverage else f"\n\ncoverage of a suite's topics: --suite {'|'.join(there)}" if there else ""
     cli.emit(msgspec.to_builtins(found), lambda: stats_text(found) + hint)
 
