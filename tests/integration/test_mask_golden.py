@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mask_families import TOOLS, Messages, Talker, tokenizer_for, uses_tools
 
 pytestmark = pytest.mark.engine

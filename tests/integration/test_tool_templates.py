@@ -116,26 +116,27 @@ def dataset(tmp_path: Path) -> Path:
 )
 def test_calls_are_learned_in_the_bases_own_format(template: str, learned: str, dataset: Path, tiny_base: Path) -> None:
     from lora_tui.worker.loading import load_tokenizer
-    from lora_tui.worker.render import IGNORED, render, tokenize
-    from lora_tui.worker.rows import read_split
+    from lora_tui.worker.mask import IGNORED, spans
+    from lora_tui.worker.rows import read_rows
+    from lora_tui.worker.template import Template
+    from lora_tui.worker.tokenize import tokenize
 
     tokenizer = load_tokenizer(str(tiny_base))
     tokenizer.chat_template = template
-    (row,) = read_split(dataset, "train")
-    text, spans = render(tokenizer, row)
+    (row,) = read_rows(dataset, "train")
+    text, places = spans(Template(tokenizer), row)
     assert text.startswith("<|im_start|>system\n")
     assert "filePath" in text[: text.index("<|im_end|>")]
-    assert [text[start:end] for start, end in spans] == [learned, "Done.<|im_end|>\n"]
-    (tokens,), left_out = tokenize(tokenizer, [row], "train", 4096)
-    assert not left_out
+    assert [text[start:end] for start, end in places] == [learned, "Done.<|im_end|>\n"]
+    (tokens,) = tokenize(tokenizer, [row], "train", 4096)
     kept = [label for label in tokens.labels if label != IGNORED]
     assert tokenizer.decode(kept) == learned + "Done.<|im_end|>\n"
 
 
 def test_a_row_whose_tools_are_gone_is_told(dataset: Path) -> None:
-    from lora_tui.worker.rows import read_split
+    from lora_tui.worker.rows import read_rows
     from lora_tui.workspace.errors import BadInput
 
     (dataset / "tools.json").unlink()
     with pytest.raises(BadInput, match="the tools 'build' of this row are missing"):
-        read_split(dataset, "train")
+        list(read_rows(dataset, "train"))
