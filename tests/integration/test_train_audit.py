@@ -149,6 +149,12 @@ def test_what_decides_an_audit_is_noticed_when_it_changes(
     assert audits.cached(workspace, dataset, str(base), profile) is None
     shorter = msgspec.structs.replace(profile, training=msgspec.structs.replace(profile.training, max_length=100))
     assert audits.cached(workspace, dataset, str(tiny_base), shorter) is None
+    (workspace.profiles / "suites").mkdir()
+    suite = workspace.profiles / "suites" / "mine.yaml"
+    suite.write_text("tests: [{vars: {prompt: Write a function that counts the words of a long text}}]")
+    assert audits.cached(workspace, dataset, str(tiny_base), profile) is None
+    suite.unlink()
+    assert audits.cached(workspace, dataset, str(tiny_base), profile) is not None
     other = msgspec.structs.replace(dataset, manifest=msgspec.structs.replace(dataset.manifest, hash="6" * 64))
     assert audits.cached(workspace, other, str(tiny_base), profile) is None
 

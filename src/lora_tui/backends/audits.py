@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from lora_tui.backends import bases
 from lora_tui.backends.counting import Tell, do, unheard
+from lora_tui.curation import suites
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import audit
 from lora_tui.jobs.audit import Audited
@@ -20,10 +22,10 @@ from lora_tui.workspace.profiles import Profile
 
 
 def cached(
-    workspace: Workspace, dataset: Dataset, base: str, profile: Profile, suites: Collection[str] | None = None
+    workspace: Workspace, dataset: Dataset, base: str, profile: Profile, only: Collection[str] | None = None
 ) -> Audited | None:
     """The audit of this dataset for a resolved base and a profile, when there is one; reads two small files."""
-    path = Path(job(workspace, dataset, base, profile, suites).output)
+    path = Path(job(workspace, dataset, base, profile, only).output)
     try:
         return audit.load(path) if path.is_file() else None
     except LoraTuiError:  # of another release, or damaged: it is made again
@@ -35,22 +37,22 @@ def ensure(
     dataset: Dataset,
     base: str,
     profile: Profile,
-    suites: Collection[str] | None = None,
+    only: Collection[str] | None = None,
     *,
     progress: Tell = unheard,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Audited:
     """The audit, made by the engine where there is none yet.
 
-    suites: names of those whose prompts must not be trained on; None for every one.
+    only: names of the suites whose prompts must not be trained on; None for every one.
     Raises Cancelled when `cancelled` says so, LoraTuiError with the reason when it cannot be made.
     """
-    if (found := cached(workspace, dataset, base, profile, suites)) is not None:
+    if (found := cached(workspace, dataset, base, profile, only)) is not None:
         return found
-    asked = job(workspace, dataset, base, profile, suites)
+    asked = job(workspace, dataset, base, profile, only)
     do(workspace, asked, f"audit of {dataset.label}", progress, cancelled)
     made = audit.load(Path(asked.output))
-    later = job(workspace, dataset, base, profile, suites)
+    later = job(workspace, dataset, base, profile, only)
     if later.output != asked.output:  # the base came from the Hub meanwhile and is known by its commit now
         made = msgspec.structs.replace(made, tokenizer=later.tokenizer)
         audit.save(Path(later.output), made)
@@ -97,7 +99,7 @@ def _named(item: audit.Finding, most: int = 3) -> str:
 
 
 def job(
-    workspace: Workspace, dataset: Dataset, base: str, profile: Profile, suites: Collection[str] | None = None
+    workspace: Workspace, dataset: Dataset, base: str, profile: Profile, only: Collection[str] | None = None
 ) -> Audit:
     """What the engine is asked for; `output` is where the audit lies, or will."""
     asked = Audit(
@@ -109,7 +111,7 @@ def job(
         tokenizer=bases.fingerprint(base),
         batch_size=profile.training.per_device_train_batch_size,
         languages=tuple(sorted(profile.data.languages)),
-        suites=suite_texts(workspace, suites),
+        suites=suite_texts(workspace, only),
     )
     # Not by where the folders lie: a workspace can be moved.
     known = msgspec.structs.replace(asked, dataset="", base=base if asked.tokenizer.startswith(base) else "")
@@ -118,5 +120,22 @@ def job(
 
 
 def suite_texts(workspace: Workspace, names: Collection[str] | None = None) -> tuple[tuple[str, str], ...]:
-    """(suite, text) of every prompt of these suites, of all where none are named. Raises BadInput for unknown ones."""
-    return ()
+    """(suite, text) of what these suites ask and expect, of all where none are named. Raises BadInput for unknown ones.
+
+    They travel with the job: the engine has no workspace.
+    """
+    files = suites.suite_files(workspace)
+    if unknown := sorted(set(names or ()) - set(files)):
+        raise BadInput(f"there is no suite {unknown[0]!r}", fix=f"Known: {', '.join(sorted(files)) or 'none yet'}.")
+    found: list[tuple[str, str]] = []
+    for name, path in files.items():
+        if names is None or name in names:
+            state = path.stat()
+            found += ((name, text) for text in _texts(path, state.st_mtime_ns, state.st_size))
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=64)
+def _texts(path: Path, changed: int, size: int) -> tuple[str, ...]:
+    """What a suite asks and expects; the file is read again when it changed."""
+    return (*suites.prompts(path), *suites.references(path))

@@ -78,7 +78,7 @@ def _splits(found: Audited) -> str:
         for split, number in found.rows.items()
         if (counted := found.splits.get(split)) is not None
     ]
-    return table(rows, ("split", "rows", "as parts", "left out", "tokens", "with loss", "share", "longest"))
+    return table(rows, ("split", "rows", "trained", "left out", "tokens", "with loss", "share", "longest"))
 
 
 def _packing(found: Audited) -> list[str]:

@@ -21,7 +21,7 @@ from lora_tui.worker.audit_counts import SplitCounts, far_above
 from lora_tui.worker.audit_packing import packing
 from lora_tui.worker.findings import kept
 from lora_tui.worker.findings.endings import Endings
-from lora_tui.worker.findings.leaks import twin_findings
+from lora_tui.worker.findings.leaks import leak_findings
 from lora_tui.worker.findings.named import Named
 from lora_tui.worker.findings.odd_tokens import OddTokens
 from lora_tui.worker.findings.repeats import Languages, Repeats, content_of
@@ -130,7 +130,7 @@ class Auditor:
         yield from self._endings.findings()
         yield from self._typed.findings()
         yield from self._odd.findings()
-        yield from twin_findings(self._dataset, self._repeats.across)
+        yield from leak_findings(self._dataset, self._job.suites, self._repeats.across)
         yield from kept.left_out_findings(self._left_out, self._job.max_length)
         yield from kept.pad_findings(
             had_pad=self._facts.had_pad, pad_is_eos=self._facts.pad_is_eos, eos=self._tokenizer.eos_token or ""
@@ -154,7 +154,7 @@ class Auditor:
         return named.finding(
             "note",
             "long-prompts",
-            f"{{rows}} have prompts far longer than the others: over {least:,.0f} tokens before the first trained one",
+            f"{{rows}} [has|have] prompts far longer than the others: over {least:,.0f} tokens",
             "Look at them; a lower data.cap or data.context makes them shorter.",
         )
 

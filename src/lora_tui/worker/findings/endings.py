@@ -56,12 +56,12 @@ class Endings:
         return self._endless.finding(
             "error",
             "no-end-of-turn",
-            "{rows} teach answers without an end-of-turn token: the model would not learn to stop",
+            "{rows} [teaches|teach] answers without an end-of-turn token: the model would not learn to stop",
             "Use the instruct variant of the base, or correct its chat template: each answer must end with eos.",
         ) + self._other.finding(
             "warning",
             "end-of-turn-is-not-eos",
-            f"{{rows}} end answers with {', '.join(sorted(self._others))}, which is neither the tokenizer's eos nor in "
-            "generation_config: whoever serves the model must be told to stop there",
+            f"{{rows}} [ends|end] answers with {', '.join(sorted(self._others))}, which is neither the tokenizer's eos nor "
+            "in generation_config: whoever serves the model must be told to stop there",
             "Add the token to eos_token_id in the base's generation_config.json.",
         )

@@ -11,34 +11,33 @@ from lora_tui.worker.findings.named import Named, many
 _LEFT_OUT: dict[Reason, tuple[str, str, str]] = {
     "too_long": (
         "too-long",
-        "{rows} do not fit max_length {max_length} even when split (the longest has {longest} tokens) and are left "
-        "out, in whole or in part",
+        "{rows} [does|do] not fit max_length {max_length} even when split (the longest has {longest} tokens) and "
+        "[is|are] left out, in whole or in part",
         "Raise training.max_length, or lower data.cap and data.context and build again.",
     ),
     "no_loss": (
         "no-loss",
-        "{rows} hold only context: no answer with weight 1, so nothing is learned from them",
+        "{rows} [holds|hold] only context: no answer with weight 1, so nothing is learned from them",
         "Give at least one answer of each row weight 1, or leave these rows out.",
     ),
     "all_loss": (
         "all-loss",
-        "{rows} have no prompt: every token would be trained on, so they are left out",
+        "{rows} [has|have] no prompt: every token would be trained on, so [it is|they are] left out",
         "Give these rows a user message.",
     ),
     "not_text": (
         "not-text",
-        "{rows} hold pictures or files, which a text model cannot be given, and are left out",
+        "{rows} [holds|hold] pictures or files, which a text model cannot be given, and [is|are] left out",
         "Nothing, or build from text alone.",
     ),
     "not_rendered": (
         "not-rendered",
-        "{rows} are refused by the base's chat template and left out: {about}",
+        "{rows} [is|are] refused by the base's chat template and left out: {about}",
         "Choose a base whose template takes such conversations, or another data.shape.",
     ),
     "rewritten": (
         "rewritten",
-        "{rows} have turns that the base's chat template changes afterwards, so they have no fixed place, and are left "
-        "out",
+        "{rows} [has|have] turns that the base's chat template changes afterwards, and [is|are] left out",
         "Choose a base whose template only appends.",
     ),
 }
@@ -87,7 +86,9 @@ def cut_findings(cut: Sequence[Cut]) -> list[Finding]:
     return named.finding(
         "note",
         "split-rows",
-        "{rows} are longer than max_length and trained on in parts, split at a user turn" + told + "; no answer is cut",
+        "{rows} [is|are] longer than max_length and trained on in parts, split at a user turn"
+        + told
+        + "; no answer is cut",
         "Raise training.max_length to train on them whole.",
     )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from lora_tui.jobs.audit import ROWS_NAMED, Finding, Severity
+
+_FORMS = re.compile(r"\[([a-z ]+)\|([a-z ]+)\]")
 
 
 class Named:
@@ -23,10 +27,10 @@ class Named:
             self.rows.append(row)
 
     def finding(self, severity: Severity, code: str, message: str, fix: str = "") -> list[Finding]:
-        """The finding, none where there are no rows; `{rows}` of the message becomes their number, with `row(s)`."""
+        """The finding, if there are rows. `{rows}` of the message becomes '2 rows', `[is|are]` the form that fits."""
         if not self.count:
             return []
-        said = message.replace("{rows}", many(self.count))
+        said = _FORMS.sub(lambda found: found[1 if self.count == 1 else 2], message.replace("{rows}", many(self.count)))
         return [Finding(severity, code, said, tuple(self.rows), self.count, fix)]
 
 

@@ -37,11 +37,11 @@ class OddTokens:
         return self._double.finding(
             "error",
             "double-bos",
-            "{rows} begin with two beginning-of-text tokens, which the model never sees when it is used",
+            "{rows} [begins|begin] with two beginning-of-text tokens, which the model never sees when it is used",
             "The template writes it: remove it from the texts, or from the template.",
         ) + self._lost.finding(
             "warning",
             "unknown-tokens",
-            f"{{rows}} hold {self._pieces:,} piece(s) that the tokenizer does not know; they are all the same to it",
+            f"{{rows}} [holds|hold] {self._pieces:,} piece(s) that the tokenizer does not know: all the same to it",
             "Leave these rows out, or use a base with a byte-level tokenizer.",
         )

@@ -38,7 +38,7 @@ class Repeats:
         return self._repeated.finding(
             "warning",
             "duplicated-rows",
-            "{rows} say what another row of the same split says, word for word: it counts twice",
+            "{rows} [says|say] what another row of the same split says, word for word: it counts twice",
             "Build the dataset again with a recipe; where repeating is meant, say so with data.repeat.",
         )
 
@@ -68,6 +68,6 @@ class Languages:
         return self._foreign.finding(
             "warning",
             "language-mix",
-            f"{{rows}} are of languages that the profile is not for: {told}",
+            f"{{rows}} [is|are] of languages that the profile is not for: {told}",
             "Build with the profile's data.languages, or add the languages there.",
         )

@@ -48,13 +48,13 @@ class TypedTokens:
         return self._typed.finding(
             "error",
             "special-tokens-in-text",
-            f"{{rows}} have {_listed(self._seen['turns'])} typed in a text: the model would take it for "
+            f"{{rows}} [has|have] {_listed(self._seen['turns'])} typed in a text: the model would take it for "
             "the real end or beginning of a turn",
             "Edit or reject these examples and build again.",
         ) + self._harmless.finding(
             "warning",
             "special-tokens-typed",
-            f"{{rows}} have {_listed(self._seen['others'])} typed in a text: it becomes one special token there",
+            f"{{rows}} [has|have] {_listed(self._seen['others'])} typed in a text: it becomes one special token there",
             "Look at these rows; the base may give the token a meaning of its own.",
         )
 
