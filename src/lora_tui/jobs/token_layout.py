@@ -66,7 +66,7 @@ def flowing(view: View, width: int) -> Iterator[Line]:
         for said, start, end in _sections(view, part):
             yield from writer.rest()
             if said is not None:
-                yield _head(view.messages[said], said, part.pieces[start:end], width, again=said in earlier)
+                yield _head(view, part, said, part.pieces[start:end], width, again=said in earlier)
                 earlier.add(said)
             for number in range(start, end):
                 piece = part.pieces[number]
@@ -89,7 +89,7 @@ def tabled(view: View, width: int) -> Iterator[Line]:
         place = 0
         for said, start, end in _sections(view, part):
             if said is not None:
-                yield _head(view.messages[said], said, part.pieces[start:end], width)
+                yield _head(view, part, said, part.pieces[start:end], width)
             for piece in part.pieces[start:end]:
                 if place <= view.max_length < place + len(piece.ids):
                     yield [(_rule(f"max_length {view.max_length:,} ends here", width), "cut")]
@@ -139,12 +139,13 @@ def _sections(view: View, part: Part) -> Iterator[tuple[int | None, int, int]]:
         yield head.message, head.piece, end
 
 
-def _head(said: Said, number: int, pieces: tuple[Piece, ...], width: int, *, again: bool = False) -> Line:
+def _head(view: View, part: Part, number: int, pieces: tuple[Piece, ...], width: int, *, again: bool = False) -> Line:
+    said = view.messages[number]
     tokens, learned = sum(len(piece.ids) for piece in pieces), sum(piece.loss for piece in pieces)
     text = f"{number + 1} {visible_line(said.role)}  {_many(tokens) if tokens else 'no tokens of its own'}"
     if learned:
         text += f", {learned:,} learned"
-    elif said.role == "assistant" and said.weight:
+    elif said.role == "assistant" and said.weight and not part.left_out:
         text += ", context here"
     return [(_rule(text + _weight(said) + (", again" if again else ""), width), "heading")]
 
