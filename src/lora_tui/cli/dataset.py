@@ -9,6 +9,7 @@ import msgspec
 
 from lora_tui.cli.dataset_recipe import recipe_options
 from lora_tui.cli.dataset_stats import stats
+from lora_tui.cli.dataset_tokens import tokens
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, Number, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
@@ -117,6 +118,7 @@ def rejected(cli: Cli, name: str, reason: str) -> None:
 
 
 group.add_command(stats)
+group.add_command(tokens)
 
 
 def _recipe(data: Data, given: dict[str, object]) -> Data:
