@@ -164,9 +164,12 @@ def _cases(path: Path) -> Iterator[tuple[str, list[str]]]:
         values = _variables(default) | _variables(test)
         expected = [*_expected(default), *_expected(test), *_named(values)]
         for template in templates if isinstance(templates, list) else []:
-            filled = _PLACEHOLDER.sub(lambda found: str(values.get(found[1], "")), str(template))
-            if _TOKEN.search(filled):
+            if _TOKEN.search(filled := _filled(str(template), values)):
                 yield filled, expected
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], "")), template)
 
 
 def _variables(test: object) -> dict[str, object]:
