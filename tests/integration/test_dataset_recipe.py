@@ -104,6 +104,28 @@ def test_general_conversations_stand_in_train_alone_up_to_their_share(accepted: 
     assert built(accepted, *options)[0]["hash"] == manifest["hash"]
 
 
+def test_a_general_conversation_like_a_row_of_test_stays_out_of_train(accepted: Workspace, tmp_path: Path) -> None:
+    code = "\n".join(f"    let {word} = total({word}, {number});" for number, word in enumerate(WORDS))
+    store_session(
+        accepted,
+        "ses_new",
+        [user("Write the Rust function that sums it all"), says(f"```rust\nfn sums() {{\n{code}\n}}\n```")],
+        created=1_800_000_000_000,
+    )
+    accepted.connection().execute("UPDATE session SET directory = '/home/dev/app'")  # the newest rows are for test
+    examples.refresh(accepted)
+    labels.decide(accepted, [max(examples.ids(accepted))], "accept", author="ana")
+    _, rows = built(accepted, "--repository-share", "1")
+    (held_out,) = (row for row in rows if row["session"] == "ses_new")
+    assert held_out["split"] == "test"
+    chats = tmp_path / "general.jsonl"
+    copied = {"instruction": "Please sum", "output": held_out["messages"][-1]["content"] + "\nThat is all."}
+    chats.write_text(json.dumps(copied) + "\n" + json.dumps({"instruction": "Hi", "output": "Hello"}) + "\n")
+    manifest, rows = built(accepted, "--repository-share", "1", "--replay", str(chats), "--replay-share", "0.5")
+    assert [row["messages"][-1]["content"] for row in rows if row.get("origin") == "replay"] == ["Hello"]
+    assert manifest["left_out"]["replay: near-duplicate of a row held out"] == 1
+
+
 @pytest.mark.parametrize("given", [("--rows", "rust"), ("--rows", "rust=many"), ("--replay-share", "1")])
 def test_an_option_that_cannot_be_read_is_refused(accepted: Workspace, given: tuple[str, str]) -> None:
     done = CliRunner().invoke(group, ["build", "rust", *given], obj=Cli(str(accepted.root)))

@@ -25,6 +25,7 @@ from lora_tui.dataset.contamination import Prompts
 from lora_tui.dataset.earlier_versions import Earlier
 from lora_tui.dataset.general import Replay, draw, look_through, wanted
 from lora_tui.dataset.general import notes as replay_notes
+from lora_tui.dataset.held_out import repeating
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
     MEMBERS_FILE,
@@ -214,7 +215,14 @@ def _replayed(
             id=row.id, key=row.key, split="train", language=row.language, group=row.session, session=row.session
         )
         found.append((candidate, member))
-    return found
+    held_out = [item.place for item, member in members if member.split != "train"]
+    close = repeating(held_out, [item.place for item, _ in found], spool.row)
+    left_out.add(
+        Rejected(item.id, 0, "replay: near-duplicate of a row held out", item.request, item.session)
+        for item, _ in found
+        if item.place in close
+    )
+    return [one for one in found if one[0].place not in close]
 
 
 def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
