@@ -237,7 +237,11 @@ class TrainScreen(Stage):
             if text is None:
                 return
             allow = tuple(text.replace(",", " ").split())
-            audits.check_allowed(pair[1], made.audited, allow)
+            try:
+                audits.check_allowed(pair[1], made.audited, allow)
+            except LoraTuiError as error:
+                self.shell.show_error(error)
+                return
             self._starting = True
             self._start(pair, allow)
 

@@ -404,7 +404,8 @@ class VersionScreen(Stage):
             if found is None:
                 return
             if not found.base:
-                raise BadInput(found.problem, where=f"profile {found.profile.name}")
+                self.shell.show_error(BadInput(found.problem, where=f"profile {found.profile.name}"))
+                return
             self._take(found)
             self.call_after_refresh(self._moved)
 
