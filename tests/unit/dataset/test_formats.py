@@ -263,3 +263,35 @@ def test_a_picture_is_refused_by_name() -> None:
     said = [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "A cat"}]
     with pytest.raises(NotAChat, match="picture"):
         line.read({"messages": said})
+
+
+words = st.text("abc éλ\n", min_size=1, max_size=12).filter(lambda said: said == said.strip())
+one_call = st.builds(ToolCall, id=text, function=st.builds(Function, name=st.just("f"), arguments=arguments))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[RowMessage]:
+    """A request, some calls with their outputs, an answer; several times."""
+    said: list[RowMessage] = []
+    for _ in range(draw(st.integers(1, 3))):
+        said.append(RowMessage("user", draw(words)))
+        for _ in range(draw(st.integers(0, 2))):
+            given_calls = draw(st.lists(one_call, min_size=1, max_size=2))
+            weight = draw(st.integers(0, 1))
+            said.append(RowMessage("assistant", draw(words | st.just("")), "", given_calls, weight=weight))
+            said += [RowMessage("tool", draw(words), tool_call_id=given_call.id) for given_call in given_calls]
+        said.append(RowMessage("assistant", draw(words), draw(words | st.just("")), weight=draw(st.integers(0, 1))))
+    said[-1] = msgspec.structs.replace(said[-1], weight=1)
+    return said
+
+
+@pytest.mark.parametrize("name", ["messages", "sharegpt", "chatml", "parquet", "prompt-completion"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(said=conversations())
+def test_an_edit_of_the_last_answer_changes_nothing_else_of_any_conversation(name: str, said: list[RowMessage]) -> None:
+    edited = [*said[:-1], msgspec.structs.replace(said[-1], content="something else")]
+    shown = fields(Row(id="r", messages=edited), name)
+    shown[KEY] = fields(Row(id="r", messages=said), name)[KEY]
+    read = line.read(shown)
+    assert read.edited
+    assert read.row.messages == edited
