@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -320,6 +321,38 @@ def test_the_command_shows_a_row_without_colour(workspace: Workspace, version: P
     assert told[at + 1 : at + 6] == ["▌ ⟦fn f() -> i32 {↵", "▌ ⇥   42↵", "▌ }↵", "▌ ↵", "▌ Done 🎉‹im_end›↵⟧"]
     assert "weight 0: not learned" in done.stdout
     assert "␛[31m" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_on_a_terminal_what_is_learned_has_a_colour_unless_none_is_wanted(
+    workspace: Workspace, version: Path, tiny_base: Path, environment: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), "dataset", "tokens", "odd", "a1b2"]
+    process = subprocess.Popen(
+        [*command, "--model", str(tiny_base)], stdout=theirs, env=os.environ | {"COLUMNS": "80"} | environment
+    )
+    os.close(theirs)
+    printed = _everything(ours).decode()
+    assert process.wait() == 0
+    learned = next(line for line in printed.splitlines() if "Because" in re.sub(r"\x1b\[[0-9;]*m", "", line))
+    assert ("\x1b[1;32m" in learned) == coloured
+    assert ("\x1b" in printed) == coloured
+    assert "\x1b[31mdas" not in printed
+
+
+def _everything(terminal: int) -> bytes:
+    found = b""
+    try:
+        while data := os.read(terminal, 1 << 16):
+            found += data
+    except OSError:  # Linux says EIO when the other side has closed
+        pass
+    os.close(terminal)
+    return found
 
 
 def test_the_command_speaks_to_programs_and_names_what_is_missing(
