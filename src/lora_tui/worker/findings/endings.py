@@ -61,7 +61,7 @@ class Endings:
         ) + self._other.finding(
             "warning",
             "end-of-turn-is-not-eos",
-            f"{{rows}} [ends|end] answers with {', '.join(sorted(self._others))}, which is neither the tokenizer's eos nor "
-            "in generation_config: whoever serves the model must be told to stop there",
+            f"{{rows}} [ends|end] answers with {', '.join(sorted(self._others))}, which is neither the tokenizer's eos "
+            "nor in generation_config: whoever serves the model must be told to stop there",
             "Add the token to eos_token_id in the base's generation_config.json.",
         )
