@@ -70,9 +70,11 @@ def write_dataset(workspace: Workspace, name: str = "rust", version: int = 1, ro
         session="ses_1",
         model="lab/model",
     )
-    (folder / "train.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for _ in range(rows)))
-    for other in ("validation", "test"):
-        (folder / f"{other}.jsonl").write_bytes(msgspec.json.encode(row) + b"\n")
+    told = [row, *(msgspec.structs.replace(row, id=f"5c1f{number:02}") for number in range(1, rows + 2))]
+    lines = [msgspec.json.encode(one) + b"\n" for one in told]
+    (folder / "train.jsonl").write_bytes(b"".join(lines[:rows]))
+    (folder / "validation.jsonl").write_bytes(lines[rows])
+    (folder / "test.jsonl").write_bytes(lines[rows + 1])
     manifest = Manifest(
         name=name,
         version=version,

@@ -114,6 +114,27 @@ async def test_x_writes_a_version_for_other_tools(labelled: Workspace, tmp_path:
         assert '"from":"human"' in first
 
 
+async def test_d_says_what_changed_since_another_version(labelled: Workspace) -> None:
+    run_stories.write_dataset(labelled)
+    run_stories.write_dataset(labelled, version=2, rows=43)
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "rust@2", "52 %")
+        await pilot.press("d")
+        await shown(pilot.app, "rust@2 and")
+        await pilot.press("enter")
+        await shown(pilot.app, "rust@1 → rust@2", "12 added", "31 →        43")
+
+
+async def test_i_counts_what_the_rows_hold_and_what_of_the_suite_they_cover(labelled: Workspace) -> None:
+    run_stories.write_suite(labelled, ("a function that adds two numbers", "parse a date"))
+    run_stories.write_dataset(labelled)
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "rust@1", "52 %")
+        await pilot.press("i")
+        text = await shown(pilot.app, "user turns", "what the suite asks", "parse a date", "adds two numbers")
+        assert text.index("parse a date") < text.index("a function that adds two")  # the least covered first
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 @pytest.mark.usefixtures("utc")
 def test_looks(labelled: Workspace, size: tuple[int, int], snap_compare: Any) -> None:

@@ -103,6 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("dataset.profile", "p", "profile", "Count against the next profile's target.", "next_profile", hint=True),
     Action("dataset.build", "b", "build", "Build the next version from the accepted examples.", "build", hint=True),
     Action("dataset.open", "enter", "open", "Open a version: its rows, its tokens, its audit.", "open", hint=True),
+    Action("dataset.count", "i", "statistics", "Roles, what is alike, what of the suite it covers.", "count"),
     Action("dataset.compare", "d", "compare", "What changed since another version.", "compare", hint=True),
     Action("dataset.export", "x", "export", "Write a version for other tools.", "export", hint=True),
     Action("dataset.read", "tab", "read", "Read the version's page, or go back to the list.", "read"),

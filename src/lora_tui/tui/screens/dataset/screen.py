@@ -12,19 +12,23 @@ from textual.message import Message
 
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Dataset
+from lora_tui.dataset.statistics import Statistics
 from lora_tui.tui.keymap import bindings
-from lora_tui.tui.screens.dataset import supply, version_text
+from lora_tui.tui.screens.dataset import asking, supply, version_text
+from lora_tui.tui.screens.dataset.comparison import page
+from lora_tui.tui.screens.dataset.statistics_lines import statistics_lines
 from lora_tui.tui.screens.dataset.supply import Supply, supply_lines
 from lora_tui.tui.screens.dataset.version_rows import VersionRows
 from lora_tui.tui.screens.dataset.version_text import Opened, version_lines
 from lora_tui.tui.screens.dialogs.ask import AskDialog
-from lora_tui.tui.screens.dialogs.choose import ChooseDialog
+from lora_tui.tui.screens.dialogs.page import PageDialog
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Line, LiveLines
 from lora_tui.tui.widgets.transcript import Transcript
 from lora_tui.tui.widgets.virtual_list import VirtualList
 from lora_tui.tui.wording import many
 from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.profiles import load_profile, profile_paths
 
 _TELL_EVERY = 50  # examples gone through between two words about it
 
@@ -59,6 +63,14 @@ class DatasetScreen(Stage):
             self.name = name
             self.done = done
             self.built = built
+
+    class RowsCounted(Message):
+        """A version's statistics."""
+
+        def __init__(self, dataset: Dataset, found: Statistics) -> None:
+            super().__init__()
+            self.dataset = dataset
+            self.found = found
 
     class Exported(Message):
         """How far an export is, or where it went; '' when there is nothing to say."""
@@ -216,27 +228,58 @@ class DatasetScreen(Stage):
 
         self.app.push_screen(AskDialog("Build a dataset", question, found.name), named)
 
+    def action_count(self) -> None:
+        """Count what the version under the cursor holds."""
+        current = self._current()
+        if current is None:
+            raise BadInput("there is no version to count", fix="Build one with b.")
+        self.add_class("-open")
+        reader = self.query_one("#version", Transcript)
+        reader.show_lines(lambda width, folded: iter([[("counting …", "muted")]]))
+        reader.focus()
+        self._count_rows(current)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="open")
+    def _count_rows(self, dataset: Dataset) -> None:
+        from lora_tui.curation.suites import prompts, suite_files
+        from lora_tui.dataset.statistics import statistics
+
+        workspace, profile = self.shell.workspace, dataset.manifest.profile
+        suite = load_profile(workspace, profile).verification.suite if profile in profile_paths(workspace) else ""
+        path = suite_files(workspace).get(suite)
+        asked = [(suite, prompt) for prompt in prompts(path)] if path is not None else []
+        self.post_message(self.RowsCounted(dataset, statistics(dataset, asked)))
+
+    def on_dataset_screen_rows_counted(self, message: RowsCounted) -> None:
+        """Show it, unless the cursor is on another version by now."""
+        current = self._current()
+        if current is not None and current.label == message.dataset.label:
+            self.query_one("#version", Transcript).show_lines(partial(statistics_lines, message.found))
+
+    def action_compare(self) -> None:
+        """Choose another version and say what changed from the older to the newer."""
+        current = self._current()
+        datasets = self._supply.datasets if self._supply is not None else ()
+        others = [item for item in datasets if current is not None and item.label != current.label]
+        if current is None or not others:
+            raise BadInput("there is no other version to compare with", fix="Build one with b.")
+
+        def compare(first: Dataset, second: Dataset) -> None:
+            self.app.push_screen(PageDialog("What changed", partial(page, first, second)))
+
+        asking.another_version(self.app, current, others, compare)
+
     def action_export(self) -> None:
         """Ask for a format and a folder, then write the version there."""
         current = self._current()
         if current is None:
             raise BadInput("there is no version to export", fix="Build one with b.")
-        from lora_tui.dataset.formats.formats import FORMATS
 
-        def chosen(format: str | None) -> None:
-            if format is None:
-                return
-            proposal = str(Path.cwd() / f"{current.manifest.name}-{current.manifest.version}-{format}")
-            question = f"{current.label} as {format}: each split becomes a file in this folder."
-            self.app.push_screen(AskDialog("Export", question, proposal), partial(placed, format))
+        def export(format: str, folder: Path) -> None:
+            self._say(f"exporting {current.label} as {format} …")
+            self._export(current, format, folder)
 
-        def placed(format: str, folder: str | None) -> None:
-            if folder:
-                self._say(f"exporting {current.label} as {format} …")
-                self._export(current, format, Path(folder).expanduser())
-
-        choices = [(name, f"{name:18} {_FOR.get(name, '')}".rstrip()) for name in FORMATS]
-        self.app.push_screen(ChooseDialog("Export as", choices, "messages"), chosen)
+        asking.format_and_folder(self.app, current, export)
 
     @work(thread=True, exit_on_error=False, group="export")
     def _export(self, dataset: Dataset, format: str, folder: Path) -> None:
@@ -294,12 +337,3 @@ class DatasetScreen(Stage):
 
 
 _FIRST = "Accept some first: under Sessions, with a."
-_FOR = {
-    "messages": "OpenAI messages with tools and weights: TRL, Together",
-    "sharegpt": "conversations of from and value: LLaMA-Factory, Axolotl",
-    "chatml": "text with ChatML marks",
-    "alpaca": "instruction, input, output; a line each",
-    "alpaca-array": "the same as one JSON array",
-    "prompt-completion": "what is given and what is learned: TRL",
-    "parquet": "a table for `datasets`",
-}

@@ -66,6 +66,11 @@ class RowIndex:
         """The split a row is in."""
         return max((name for name in SPLITS if self._first[name] <= number), key=lambda name: self._first[name])
 
+    def place(self, number: int) -> str:
+        """A row by its place in its split, as in train:3."""
+        split = self.split(number)
+        return f"{split}:{number - self._first[split] + 1}"
+
     def line(self, number: int) -> bytes:
         """A row as it stands in its file."""
         with self._path(self.split(number)).open("rb") as file:

@@ -263,12 +263,11 @@ class VersionScreen(Stage):
 
     def _tokens(self, index: RowIndex, number: int, model: Choice) -> View | LoraTuiError:
         try:
-            if self._looker is None:
+            if self._looker is None or not self._looker.alive:
                 self._looker = Looker(model.base)
-            folder, split = self.dataset.folder, index.split(number)
-            return self._looker.ask(folder, split, index.ids[number], model.profile.training.max_length)
+            limit = model.profile.training.max_length
+            return self._looker.ask(self.dataset.folder, "", index.place(number), limit)
         except LoraTuiError as error:
-            self._looker = None
             return error
 
     def on_version_screen_opened(self, message: Opened) -> None:
