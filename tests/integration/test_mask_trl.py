@@ -25,13 +25,14 @@ class Family:
     parallel: bool = True
     system: bool = True
     reasoning: float = 0.0
-    agree: str = "all"  # "last request": with reasoning, and one request
+    agree: str = "all"  # "last request": with reasoning, and one request; "one request": without
 
 
 FAMILIES = [
     Family("qwen2_5", tools=True),
     Family("qwen3_instruct_2507", tools=True),
     Family("qwen3", tools=True, reasoning=0.5, agree="last request"),
+    Family("qwen3_5_nothink", tools=True, agree="one request"),
     Family("qwen3_5_think", tools=True, reasoning=0.5, agree="last request"),
     Family("qwen3_6", tools=True, reasoning=0.5, agree="last request"),
     Family("qwen3_8", tools=True, reasoning=0.5),
@@ -61,14 +62,14 @@ def sources(family: Family) -> tuple[str, str]:
 def conversations(family: Family, seed: int, *, agree: bool, weights: bool = False) -> list[Messages]:
     """Random ones; with `agree`, of the kind that both templates write alike."""
     talker = Talker(seed, marks=("<|im_end|>", "<|eot_id|>", "<end_of_turn>"))
-    alike = agree and family.agree == "last request"
+    alike = agree and family.agree != "all"
     return [
         talker.conversation(
             turns=1 if alike else 4,
             system=family.system,
             tools=family.tools,
             parallel=family.parallel,
-            reasoning=1.0 if alike else family.reasoning,
+            reasoning=1.0 if alike and family.reasoning else family.reasoning,
             weights=weights,
         )
         for _ in range(CONVERSATIONS)

@@ -16,8 +16,29 @@ pytestmark = pytest.mark.engine
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 OWN = ("chatml", "qwen2", "qwen3_coder", "mistral")
-THEIRS = ("qwen2_5", "qwen3", "qwen3_5_think", "qwen3_6", "qwen3_instruct_2507", "llama3", "gemma3", "phi3", "gptoss")
-TOOLED = {"qwen3_coder", "mistral", "qwen2_5", "qwen3", "qwen3_5_think", "qwen3_6", "qwen3_instruct_2507", "gptoss"}
+THEIRS = (
+    "qwen2_5",
+    "qwen3",
+    "qwen3_5_think",
+    "qwen3_6",
+    "qwen3_instruct_2507",
+    "llama3",
+    "llama3_1",
+    "gemma3",
+    "phi3",
+    "gptoss",
+)
+TOOLED = {
+    "qwen3_coder",
+    "mistral",
+    "qwen2_5",
+    "qwen3",
+    "qwen3_5_think",
+    "qwen3_6",
+    "qwen3_instruct_2507",
+    "llama3_1",
+    "gptoss",
+}
 MARKS = ("<|im_end|>", "<|im_start|>assistant\n", "<|eot_id|>", "<end_of_turn>", "</s>", "<think>\n", "</think>")
 
 COMMON = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -42,7 +63,7 @@ def row_of(name: str, seed: int, *, marks: bool = True, weights: bool = True, tu
     messages = Talker(seed, marks=MARKS if marks else ()).conversation(
         turns=turns,
         tools=name in TOOLED,
-        parallel=name != "gptoss",
+        parallel=name not in ("gptoss", "llama3_1"),
         reasoning=0.5 if name.startswith(("qwen3", "gptoss")) else 0.0,
         weights=weights,
     )
@@ -90,7 +111,7 @@ def test_most_rows_take_one_rendering(name: str) -> None:
     assert rendered == len(rows)
 
 
-@pytest.mark.parametrize("name", [*OWN, "qwen2_5", "qwen3", "qwen3_6", "llama3"])
+@pytest.mark.parametrize("name", [*OWN, "qwen2_5", "qwen3", "qwen3_6", "llama3", "llama3_1"])
 @given(seed=st.integers(0, 10**9), limit=st.integers(20, 900))
 @COMMON
 def test_every_turn_is_learned_once_or_listed(name: str, seed: int, limit: int) -> None:
@@ -115,8 +136,8 @@ def test_every_turn_is_learned_once_or_listed(name: str, seed: int, limit: int) 
         assert len(item.input_ids) <= limit
         assert len(item.turns) == len(item.spans)
         for (start, end), turn in zip(item.spans, item.turns, strict=True):
-            if name == "mistral" and "tool_calls" in row.messages[turn]:
-                continue  # this family writes no words beside calls
+            if name in ("mistral", "llama3_1") and "tool_calls" in row.messages[turn]:
+                continue  # these families write no words beside calls
             assert "".join(row.messages[turn]["content"].split()) in "".join(item.text[start:end].split())
         results = {row.messages[index].get("tool_call_id") for index in item.messages} - {None}
         calls = {call["id"] for index in item.messages for call in row.messages[index].get("tool_calls", ())}
@@ -126,7 +147,7 @@ def test_every_turn_is_learned_once_or_listed(name: str, seed: int, limit: int) 
         assert sorted([item.part for item in kept] + [item.part for item in left_out]) == list(range(1, len(made) + 1))
 
 
-@pytest.mark.parametrize("name", [*OWN, "qwen2_5", "qwen3", "qwen3_6"])
+@pytest.mark.parametrize("name", [*OWN, "qwen2_5", "qwen3", "qwen3_6", "llama3_1"])
 @given(seed=st.integers(0, 10**9), limit=st.integers(60, 900))
 @COMMON
 def test_what_stands_before_a_learned_turn_is_what_the_model_will_be_given(name: str, seed: int, limit: int) -> None:
@@ -244,3 +265,18 @@ def test_edits_are_known_by_the_names_agents_give_them(name: str, edits: bool) -
     from lora_tui.worker.windows import is_edit
 
     assert is_edit(name) is edits
+
+
+def test_what_is_split_or_left_out_is_told_with_the_rows() -> None:
+    from lora_tui.jobs.audit import Cut, LeftOut
+    from lora_tui.worker.untrained import cut_warnings, warnings_of
+
+    left_out = [
+        LeftOut(id="a", split="train", reason="too_long", tokens=900, part=2),
+        LeftOut(id="b", split="train", reason="not_rendered", tokens=0, about="no system role"),
+    ]
+    long, refused = warnings_of(left_out, 512)
+    assert long.message == "1 rows or parts of rows left out, longer than max_length 512: a part 2 (900 tokens)"
+    assert "refuses (no system role): b" in refused.message
+    (told,) = cut_warnings([Cut(id="c", split="train", tokens=2000, parts=3, at="user turn")], 512)
+    assert "c (3 parts, at user turns)" in told.message
