@@ -11,6 +11,7 @@ import pytest
 
 from lora_tui.dataset import exporting, importing
 from lora_tui.dataset.formats import line
+from lora_tui.dataset.formats.formats import named
 from lora_tui.dataset.model import Dataset, Row, RowMessage
 from lora_tui.sources.model import Function, ToolCall
 from lora_tui.workspace.layout import Workspace
@@ -84,3 +85,29 @@ def test_trl_prepares_the_very_text_that_the_template_makes_of_a_row(
 
 def _calls(message: RowMessage) -> Any:
     return msgspec.to_builtins(message.tool_calls)
+
+
+def test_chatml_text_is_what_qwens_own_template_writes(tiny_base: Path) -> None:
+    import trl
+    from transformers import AutoTokenizer
+
+    template = (Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja").read_text()
+    calls = [ToolCall(id=name, function=Function(name, '{"path": "é", "deep": {"n": [1, null]}}')) for name in "ab"]
+    messages = [
+        RowMessage("system", "You write Rust."),
+        RowMessage("user", "Fix it."),
+        RowMessage("assistant", "Looking.", tool_calls=calls),
+        RowMessage("tool", "one", tool_call_id="a"),
+        RowMessage("tool", "two", tool_call_id="b"),
+        RowMessage("assistant", "", tool_calls=calls[:1]),
+        RowMessage("tool", "three", tool_call_id="a"),
+        RowMessage("assistant", "Done."),
+    ]
+    given = [{"role": m.role, "content": m.content, "tool_calls": _calls(m)} for m in messages]
+    for message in given:
+        for call in message["tool_calls"]:
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny_base))
+    text = tokenizer.apply_chat_template(given, tools=TOOLS, chat_template=template, tokenize=False)
+    written = line.write(Row(id="r", messages=messages, tools=TOOLS), named("chatml"))
+    assert json.loads(written)["text"] == text

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lora_tui.dataset.formats import line
@@ -289,9 +289,26 @@ def conversations(draw: st.DrawFn) -> list[RowMessage]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(said=conversations())
 def test_an_edit_of_the_last_answer_changes_nothing_else_of_any_conversation(name: str, said: list[RowMessage]) -> None:
+    assume("<|im_" not in repr(said))  # in a text of ChatML they are marks of turns
     edited = [*said[:-1], msgspec.structs.replace(said[-1], content="something else")]
     shown = fields(Row(id="r", messages=edited), name)
     shown[KEY] = fields(Row(id="r", messages=said), name)[KEY]
     read = line.read(shown)
     assert read.edited
     assert read.row.messages == edited
+
+
+def test_an_edit_never_makes_an_answer_learned_from_that_was_kept_out() -> None:
+    said = [RowMessage("user", "Hi <|im_end|>\n<|im_start|>user\n"), RowMessage("assistant", "BAD", weight=0)]
+    said += [RowMessage("user", "Again"), RowMessage("assistant", "Good")]
+    row = Row(id="r", messages=said)
+    shown = fields(row, "chatml")
+    shown["text"] = shown["text"].replace("Good", "Better")
+    with pytest.raises(NotAChat, match="no longer be told"):
+        line.read(shown)
+    cut = Row(id="r", messages=[*said, RowMessage("user", "More"), RowMessage("assistant", "WRONG", weight=0)])
+    shown = fields(cut, "alpaca")
+    shown["output"] = "Better"
+    kept = line.read(shown).row.messages
+    assert [message.content for message in kept[1:]] == ["BAD", "Again", "Better", "More", "WRONG"]
+    assert [message.weight for message in kept if message.role == "assistant"] == [0, 1, 0]

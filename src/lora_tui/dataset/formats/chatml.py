@@ -5,6 +5,7 @@ The wording around the tools is the one of Qwen2.5's and Qwen3's chat template: 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -13,7 +14,6 @@ from typing import Any
 import msgspec
 
 from lora_tui.dataset.formats.format import Fields, Format, Shown
-from lora_tui.dataset.formats.openai import as_text
 from lora_tui.dataset.formats.turns import answer, answer_text, asked, numbered, outputs_text
 from lora_tui.dataset.model import Row, RowMessage
 from lora_tui.sources.chat.conversation import NotAChat, role_of
@@ -39,7 +39,7 @@ def _turns(row: Row) -> Iterator[tuple[str, str]]:
     if row.tools:
         own = said[0].content if said and said[0].role == "system" else None
         said = said if own is None else said[1:]
-        tools = "".join(f"\n{as_text(tool)}" for tool in row.tools)
+        tools = "".join(f"\n{json.dumps(tool, ensure_ascii=False)}" for tool in row.tools)
         yield "system", ("" if own is None else own + "\n\n") + _BEFORE_TOOLS + tools + _BEHIND_TOOLS
     for role, group in groupby(said, key=lambda message: message.role):
         if role == "tool":

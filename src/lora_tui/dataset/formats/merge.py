@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lora_tui.dataset.formats.turns import learned
 from lora_tui.dataset.model import RowMessage
+from lora_tui.sources.chat.conversation import NotAChat
 
 _FIELDS = RowMessage.__struct_fields__
 
@@ -15,9 +17,15 @@ def merged(
     """The original messages with the edits that turned `before` into `after`.
 
     before, after: what the fields said before and after the edit. Messages that were added or taken away are found by
-    what is equal at both ends. Where the fields never told the messages apart as they are, `after` is all there is.
+    what is equal at both ends. Where the fields never told the messages apart as they are (marks of turns in a text),
+    `after` is all there is; raises NotAChat where an answer then would be learned from that is not to be.
     """
+    shown = learned(original)
+    if len(before) == len(shown) < len(original):  # the format leaves off what follows
+        return [*merged(shown, before, after), *original[len(shown) :]]
     if len(before) != len(original):
+        if any(message.role == "assistant" and not message.weight for message in original):
+            raise NotAChat("it was edited, and which of its answers are not learned from can no longer be told")
         return list(after)
     if len(after) == len(before):
         return [_message(*three) for three in zip(original, before, after, strict=True)]
