@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lora_tui.workspace.errors import LoraTuiError
@@ -22,9 +22,8 @@ _LOCK = ".lock"
 class Draft:
     """A version in the making."""
 
-    def __init__(self, folder: Path, lock: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = lock
 
     @contextmanager
     def numbered(self) -> Iterator[int]:
@@ -32,7 +31,7 @@ class Draft:
 
         Two who end at the same time get two numbers: the second waits for the first.
         """
-        with _alone(self.folder.parent):
+        with _alone(self.folder.parent.parent):
             number = max((int(path.name) for path in self.folder.parent.glob("*") if path.name.isdigit()), default=0)
             yield number + 1
             (self.folder / _LOCK).unlink()
@@ -50,17 +49,19 @@ def draft(parent: Path) -> Iterator[Draft]:
     Raises LoraTuiError where the place cannot be written or is full.
     """
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with _alone(parent):
-            _sweep(parent)
+        parent.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(parent.parent):
+            _sweep(parent.parent)
+            parent.mkdir(exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             folder.chmod(0o755)
             lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o644)
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            yield Draft(folder, lock)
+            yield Draft(folder)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)  # not there any more where it became a version
+            with _alone(parent.parent):
+                _remove(folder)  # not there any more where it became a version
             os.close(lock)
     except OSError as error:
         raise LoraTuiError(
@@ -70,28 +71,35 @@ def draft(parent: Path) -> Iterator[Draft]:
         ) from error
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(datasets: Path) -> None:
     """Remove the drafts of processes that are gone: the system lets go of a lock with the process that held it."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    for folder in datasets.glob(f"*/{_PREFIX}*"):
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR)
         except FileNotFoundError:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         finally:
             os.close(lock)
 
 
+def _remove(folder: Path) -> None:
+    """A draft, and the name's folder where there is no version in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
 @contextmanager
-def _alone(parent: Path) -> Iterator[None]:
-    """Nobody else begins or ends a version here meanwhile; both take moments."""
-    lock = os.open(parent / _LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+def _alone(datasets: Path) -> Iterator[None]:
+    """Nobody else begins or ends a version in this workspace meanwhile; both take moments."""
+    lock = os.open(datasets / _LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
