@@ -45,12 +45,13 @@ def troubles(dataset: Dataset) -> Iterator[Trouble]:
     Memory: some sixty bytes per row.
     """
     yield from _files(dataset)
-    members = _lines(dataset.folder, MEMBERS_FILE)
     listed = MEMBERS_FILE in dataset.manifest.files
     tools = _toolsets(dataset.folder)
     seen: set[bytes] = set()
     for split in SPLITS:
         file, rows = f"{split}.jsonl", 0
+        members = _members(dataset.folder, split)
+        agreed = listed
         for rows, row in enumerate(_lines(dataset.folder, file), start=1):
             if isinstance(row, Trouble):
                 yield row
@@ -62,15 +63,19 @@ def troubles(dataset: Dataset) -> Iterator[Trouble]:
             seen.add(mark)
             if row.toolset and row.toolset not in tools:
                 yield Trouble(file, f"row {row.id} has the tools of {row.toolset}, which {TOOLS_FILE} lacks", rows)
-            if listed:
-                yield from _agreed(next(members, None), row, split, rows)
+            if agreed:
+                member = next(members, None)
+                agreed = member is not None and _is(member, row)
+                if not agreed:  # what follows is off by this one
+                    said = f"{member.id} is" if member is not None else "nothing is"
+                    yield Trouble(file, f"row {row.id} stands where by {MEMBERS_FILE} {said}", rows)
         known = dataset.manifest.rows.get(split, 0)
         if rows != known:
             yield Trouble(file, f"{rows:,} rows, and the manifest says {known:,}")
+        if agreed and (over := sum(1 for _ in members)):
+            yield Trouble(MEMBERS_FILE, f"{over:,} rows of {split} that {file} lacks")
     if listed:
-        over = sum(1 for _ in members)
-        if over:
-            yield Trouble(MEMBERS_FILE, f"{over:,} lines more than there are rows")
+        yield from (item for item in _lines(dataset.folder, MEMBERS_FILE) if isinstance(item, Trouble))
         yield from _groups(dataset.folder)
     for file in (REJECTED_FILE, LEAKAGE_FILE):
         if file in dataset.manifest.files:
@@ -114,17 +119,14 @@ def _toolsets(folder: Path) -> set[str]:
         return set()
 
 
-def _agreed(member: Member | Trouble | None, row: Row, split: str, number: int) -> Iterator[Trouble]:
-    """Nothing where the member is this row."""
-    file = f"{split}.jsonl"
-    if member is None:
-        yield Trouble(file, f"row {row.id} is not in {MEMBERS_FILE}", number)
-    elif isinstance(member, Trouble):
-        yield member
-    else:
-        said = (member.split, member.id, member.key, member.copy, member.language)
-        if said != (split, row.id, row.key, row.copy, row.language):
-            yield Trouble(file, f"row {row.id} is not what {MEMBERS_FILE} says: {member.id} of {member.split}", number)
+def _members(folder: Path, split: str) -> Iterator[Member]:
+    for member in _lines(folder, MEMBERS_FILE):
+        if isinstance(member, Member) and member.split == split:
+            yield member
+
+
+def _is(member: Member, row: Row) -> bool:
+    return (member.id, member.key, member.copy, member.language) == (row.id, row.key, row.copy, row.language)
 
 
 def _groups(folder: Path) -> Iterator[Trouble]:
