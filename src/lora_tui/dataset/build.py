@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,7 +95,7 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         if not candidates:
             raise _nothing(data, left_out.reasons)
         candidates.sort(key=lambda item: (item.created, item.id))
-        pairs = twins.pairs((spool.row(item.place) for item in candidates), lambda at: spool.row(candidates[at].place))
+        pairs = twins.pairs(_read(candidates, spool, progress), lambda at: spool.row(candidates[at].place))
         earlier = asked.earlier
         assigned = assign(candidates, pairs, asked.shares, asked.seed, earlier.test, earlier.validation, earlier.train)
         _write_pairs(folder, candidates, pairs, assigned.placed)
@@ -157,6 +157,13 @@ def _gathered(
         if progress is not None:
             progress(number, 0)
     return candidates
+
+
+def _read(candidates: Sequence[Candidate], spool: Spool, progress: Progress | None) -> Iterator[Row]:
+    for number, item in enumerate(candidates, start=1):
+        yield spool.row(item.place)
+        if progress is not None:
+            progress(number, len(candidates))
 
 
 def _sampled(candidates: Sequence[Candidate], assigned: Assigned, asked: Asked) -> tuple[list[Placed], Sampled]:

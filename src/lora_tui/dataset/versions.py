@@ -104,7 +104,11 @@ def opened(folder: Path) -> Dataset:
     path = folder / MANIFEST
     if not path.is_file():
         raise BadInput("there is no dataset version", where=str(folder), fix=f"Name the folder that holds {MANIFEST}.")
-    return Dataset(folder=folder, manifest=toml.load(path, Manifest))
+    given = toml.read(path)
+    recipe = given.get("recipe")
+    if isinstance(recipe, dict):  # a profile's unknown key is a mistake, a manifest's one of another release
+        given["recipe"] = {key: value for key, value in recipe.items() if key in Data.__struct_fields__}
+    return Dataset(folder=folder, manifest=toml.convert(given, Manifest, path))
 
 
 def find(workspace: Workspace, label: str) -> Dataset:

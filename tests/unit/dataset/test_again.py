@@ -308,6 +308,17 @@ def test_an_earlier_version_that_cannot_be_read_is_told_and_blocks_nothing(told:
     assert "rust@1" in versions.unreadable(told)
 
 
+def test_a_version_of_another_release_is_read_without_the_keys_that_are_not_known(told: Workspace) -> None:
+    built = versions.build(told, "rust")
+    path = built.folder / "manifest.toml"
+    path.write_text(
+        path.read_text()
+        .replace("[recipe]\n", '[recipe]\nlater = "x"\n')
+        .replace('name = "rust"', 'name = "rust"\nnew = 1')
+    )
+    assert versions.find(told, "rust").manifest == built.manifest
+
+
 def test_a_version_says_what_is_in_it_and_what_leaks(told: Workspace) -> None:
     versions.build(told, "rust")
     code, out = run(told, "show", "rust")
