@@ -44,7 +44,7 @@ _PEOPLE = ["Ada Field", "Ben Ortiz", "Chi Nguyen", "Dora Smith", "Eli Novak"]
 FILES = 1_400  # at the start
 
 
-class _Writer:
+class Writer:
     """Writes a history as `git fast-import` reads it."""
 
     def __init__(self, stream: IO[bytes], seed: int) -> None:
@@ -147,7 +147,7 @@ def generate(folder: Path, commits: int, seed: int = 7) -> None:
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True)
     importing = subprocess.Popen(["git", "-C", str(folder), "fast-import", "--quiet"], stdin=subprocess.PIPE)
     assert importing.stdin is not None
-    writer = _Writer(importing.stdin, seed)
+    writer = Writer(importing.stdin, seed)
     r = writer.random
     for _ in range(FILES):
         writer.new_file()

@@ -1,9 +1,10 @@
 """Train, validation and test, so that nothing of test was seen in train.
 
 What hangs together (groups.py) falls into one split. Where the rows come from four repositories or more, whole ones are
-held out; else test is the newest by time and validation the next newest. A group is as old as its oldest row: no row
-of test is older than the beginning of any group that it was preferred to. Every language has its share of test, and 20
-rows of it where it has 100 or more; languages too rare for a row of their own share one.
+held out, the smallest one where none is small enough; else test is the newest by time and validation the next newest.
+A group is as old as its oldest row: no row of test is older than the beginning of any group that it was preferred to.
+Every language has its share of test, and 20 rows of it where it has 100 or more; languages too rare for a row of their
+own share one.
 
 A group may be too large for what is wanted; the next one that fits is taken instead. So a split is off by half of its
 largest group at most, in each language, where a group has one language.
@@ -106,7 +107,7 @@ class _Placing:
             if self._split[group.name] == split:
                 balance.take(group.languages)
         if whole is not None:
-            self._hold_out(split, balance, whole)
+            self._hold_out(split, balance, whole, notes)
         newest = sorted(self._groups, key=lambda group: (-group.since, drawn(self.seed, group.name)))
         missing = balance.missing() if whole is not None else None
         late: Counter[str] = Counter()
@@ -118,7 +119,7 @@ class _Placing:
             which = ", ".join(name or "no language" for name in sorted(late))
             notes.append(f"{which}: {late.total()} rows of {split} are the newest ones; no whole repository fits")
 
-    def _hold_out(self, split: str, balance: Balance, whole: _Repositories) -> None:
+    def _hold_out(self, split: str, balance: Balance, whole: _Repositories, notes: list[str]) -> None:
         order = whole.order(self, split)
         taken = False
         for name, rest in order:
@@ -135,6 +136,7 @@ class _Placing:
             if rows.total() * 2 <= self._rows.total() and self._place(groups, split):
                 balance.take(rows)
                 whole.held_out.add(name)
+                notes.append(f"{rows.total()} rows are in {split}, more than asked for: the smallest repository")
                 return
 
     def _place(self, groups: Sequence[Group], split: str) -> bool:
@@ -235,30 +237,3 @@ def roots(parents: Mapping[str, str]) -> dict[str, str]:
             seen.add(current)
         found[session] = current
     return found
-
-
-RULE = "whole sessions (a subagent's goes with the one that called it), in an order drawn from the seed"
-
-
-def split(groups: Sequence[str], shares: Sequence[int], seed: int) -> list[str]:
-    """The split of each item, given its group: all items of one group fall into the same split.
-
-    shares: percent for train, validation, test. Test is filled first, then validation; train gets the rest, and
-    never nothing: with one or two groups there is no room for all three.
-    """
-    members: dict[str, int] = defaultdict(int)
-    for group in groups:
-        members[group] += 1
-    order = sorted(members, key=lambda group: drawn(seed, group))
-    total, spare = len(groups), len(order) - 1  # groups that train can do without
-    placed: dict[str, str] = {}
-    for name in ("test", "validation"):
-        wanted, taken = total * shares[SPLITS.index(name)] / 100, 0
-        while order and spare > 0 and wanted and taken + members[order[-1]] / 2 <= max(wanted, 1):
-            group = order.pop()
-            placed[group] = name
-            taken += members[group]
-            spare -= 1
-            if taken >= wanted:
-                break
-    return [placed.get(group, "train") for group in groups]

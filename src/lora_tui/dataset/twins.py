@@ -6,7 +6,8 @@ in common is a formula (a slash command, a stock answer): it makes no twins.
 
 MinHash signatures in 31 bands of 4 find the candidates: a pair at exactly 0.7 is missed in 2 cases of 10,000, at 0.8 in
 fewer than one of a million; then the shingles are counted. Signatures wait in a temporary file and one band at a time
-is sorted, so memory grows by some 100 bytes per piece.
+is sorted, so memory grows by some 100 bytes per piece. A row with very many twins is given ten and those that connect
+it with the others: who hangs together is told in full.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
+import struct
 import tempfile
 from array import array
 from collections import Counter
@@ -33,6 +35,7 @@ from lora_tui.dataset.model import Row
 from lora_tui.dataset.written import Kind, Piece, pieces
 
 LEAST = 20  # tokens of a piece that says enough to be compared
+NAMED = 10  # twins of a row that are named; more only where they connect it
 FORMULA = 20  # rows that may share a request or an answer before it is taken for a formula
 
 _KINDS: tuple[Kind, ...] = ("code", "request", "answer")
@@ -42,6 +45,8 @@ _BANDS = 31
 _SIGNATURE = 504  # bytes
 _VALUES = _SIGNATURE // 4
 _PROMISING = _VALUES // 2  # equal values of a signature: five standard deviations below what 0.7 gives
+_HALVES = struct.Struct("<QQ")  # of a band
+_MIX, _MOST, _LOW = 0x9E3779B1, (1 << 62) - 1, (1 << 32) - 1
 _PARTNERS = 50  # earlier pieces of one bucket that a piece is compared with
 _BLOCK = 2_000  # signatures read at a time
 
@@ -62,14 +67,13 @@ def pairs(rows: Iterable[Row], read: Callable[[int], Row]) -> list[Pair]:
 
     rows: gone through once. read: the row at a place, asked for candidates only.
     """
+    best: dict[int, float] = {}
     with tempfile.TemporaryFile() as file:
         index = _Index(rows, file, read)
-        found = [index.twins(kind) for kind in _KINDS]
-    best: dict[tuple[int, int], float] = {}
-    for kind, twins in zip(_KINDS, found, strict=True):
-        for places, similarity in _telling(kind, twins).items():
-            best[places] = max(similarity, best.get(places, 0.0))
-    return [(one, other, round(similarity, 3)) for (one, other), similarity in sorted(best.items())]
+        for kind in _KINDS:
+            for places, similarity in index.twins(kind).telling(kind != "code"):
+                best[places] = max(similarity, best.get(places, 0.0))
+    return [(places >> 32, places & _LOW, round(best.pop(places), 3)) for places in sorted(best)]
 
 
 def _compared(row: Row) -> Iterator[tuple[Piece, Shingles]]:
@@ -80,22 +84,42 @@ def _compared(row: Row) -> Iterator[tuple[Piece, Shingles]]:
             yield piece, found
 
 
-def _telling(kind: Kind, twins: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
-    """The twins without those that share a formula."""
-    if kind == "code":
-        return twins
-    groups = Groups()
-    for one, other in twins:
-        groups.join(one, other)
-    sizes = Counter(groups.of(member) for member in groups.members())
-    return {places: found for places, found in twins.items() if sizes[groups.of(places[0])] <= FORMULA}
+class _Twins:
+    """Pairs of places, each as one number. Of a row with many twins those that connect it stay, and a few more."""
+
+    def __init__(self, rows: int) -> None:
+        self._similarity: dict[int, float] = {}
+        self._number = array("H", bytes(2 * rows))  # of each row's pairs
+        self._groups = Groups()
+
+    def add(self, one: int, other: int, similarity: float) -> None:
+        """Note a pair."""
+        if one == other:
+            return
+        places = one << 32 | other if one < other else other << 32 | one
+        if places in self._similarity:
+            self._similarity[places] = max(similarity, self._similarity[places])
+            return
+        if max(self._number[one], self._number[other]) >= NAMED and self._groups.of(one) == self._groups.of(other):
+            return
+        self._similarity[places] = similarity
+        self._groups.join(one, other)
+        for place in (one, other):
+            self._number[place] = min(self._number[place] + 1, NAMED)
+
+    def telling(self, formulas: bool) -> Iterator[tuple[int, float]]:
+        """The pairs; where there may be formulas, without those."""
+        sizes = Counter(self._groups.of(member) for member in self._groups.members()) if formulas else Counter[int]()
+        for places, similarity in self._similarity.items():
+            if sizes[self._groups.of(places >> 32)] <= FORMULA:
+                yield places, similarity
 
 
 class _Index:
     """The different pieces of all rows: whose they are, and their signatures in a file."""
 
     def __init__(self, rows: Iterable[Row], file: BinaryIO, read: Callable[[int], Row]) -> None:
-        self._file, self._row = file, read
+        self._file, self._row, self._rows = file, read, 0
         self._owners, self._kinds, self._turns = array("L"), array("B"), array("H")
         self._same: dict[int, list[int]] = {}  # piece -> the other rows that have it, word for word
         self._remembered = Remembered(self._shingles)
@@ -107,6 +131,7 @@ class _Index:
         """The shingles of every piece that no earlier row has."""
         known: dict[int, int] = {}
         for place, row in enumerate(rows):
+            self._rows = place + 1
             for turn, (piece, found) in enumerate(_compared(row)):
                 mark = hashlib.blake2b(f"{piece.kind}\0{' '.join(piece.text.split())}".encode(errors="replace"))
                 number = known.setdefault(int.from_bytes(mark.digest()[:8], "big"), len(self._owners))
@@ -125,22 +150,16 @@ class _Index:
                 return found
         return frozenset()
 
-    def twins(self, kind: Kind) -> dict[tuple[int, int], float]:
+    def twins(self, kind: Kind) -> _Twins:
         """Places of rows with comparable pieces of this kind that are alike."""
         code = _KINDS.index(kind)
-        found: dict[tuple[int, int], float] = {}
-
-        def add(one: int, other: int, similarity: float) -> None:
-            if one != other:
-                places = (one, other) if one < other else (other, one)
-                found[places] = max(similarity, found.get(places, 0.0))
-
+        found = _Twins(self._rows)
         for number, places in self._same.items():
             if self._kinds[number] == code:
                 everyone = [self._owners[number], *places]
                 for at, place in enumerate(everyone):
                     for other in everyone[max(0, at - _PARTNERS) : at]:
-                        add(other, place, 1.0)
+                        found.add(other, place, 1.0)
         for one, other, similarity in self._alike(code):
             ones = [self._owners[one], *self._same.get(one, ())]
             others = [self._owners[other], *self._same.get(other, ())]
@@ -148,7 +167,7 @@ class _Index:
                 ones, others = ones[:1], others[:1]
             for mine in ones:
                 for theirs in others:
-                    add(mine, theirs, similarity)
+                    found.add(mine, theirs, similarity)
         return found
 
     def _alike(self, code: int) -> Iterator[Pair]:
@@ -177,7 +196,8 @@ class _Index:
             for place in range(len(block) // _SIGNATURE):
                 if self._kinds[first + place] == code:
                     start = place * _SIGNATURE + band * _BAND
-                    values.append(hash(block[start : start + _BAND]))
+                    first_half, other_half = _HALVES.unpack_from(block, start)
+                    values.append((first_half * _MIX + other_half) & _MOST)
         return values
 
 

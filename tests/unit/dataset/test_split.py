@@ -71,10 +71,10 @@ def test_with_four_repositories_whole_ones_are_held_out() -> None:
 
 def test_four_repositories_of_one_size_leave_one_for_test() -> None:
     rows = [candidate(number, repository=f"/home/dev/{number % 4}") for number in range(200)]
-    tested = {
-        row.repository for row, split in zip(rows, assign(rows, [], SHARES, 1).placed, strict=True) if split == "test"
-    }
+    assigned = assign(rows, [], SHARES, 1)
+    tested = {row.repository for row, split in zip(rows, assigned.placed, strict=True) if split == "test"}
     assert len(tested) == 1
+    assert any("50 rows are in test, more than asked for" in note for note in assigned.notes)
 
 
 def test_a_language_that_no_whole_repository_has_alone_is_tested_by_its_newest_rows() -> None:
@@ -172,6 +172,14 @@ def test_few_rows_are_split_too() -> None:
     assert assign([candidate(1)], [], SHARES, 1).placed == ["train"]
     assert assign([candidate(1), candidate(2)], [], SHARES, 1).placed == ["train", "test"]
     assert assign([candidate(n) for n in range(3)], [], SHARES, 1).placed == ["train", "validation", "test"]
+
+
+def test_forty_rows_of_a_dozen_sessions_give_all_three_splits() -> None:
+    counted = Counter(
+        assign([candidate(number, root=f"s{number % 12}") for number in range(40)], [], SHARES, 42).placed
+    )
+    assert 2 <= counted["validation"] <= 8
+    assert 2 <= counted["test"] <= 8
 
 
 def test_a_session_in_a_circle_has_a_root() -> None:

@@ -12,7 +12,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_tui.curation.near_duplicates import jaccard, shingles
+from lora_tui.curation.near_duplicates import Groups, jaccard, shingles
 from lora_tui.dataset.model import Row, RowMessage
 from lora_tui.dataset.twins import alike, pairs
 from lora_tui.dataset.written import pieces
@@ -110,7 +110,10 @@ def test_long_requests_that_are_the_same_are_twins_but_a_formula_of_many_rows_is
     many = [row(f"r{at}", f"{asked} Number {at}.", f"Done {at}") for at in range(30)]
     assert found(many) == set()
     written = [row(f"r{at}", f"Do {at}", fenced(code(5) + f"n = {at}\n")) for at in range(30)]
-    assert len(found(written)) == 30 * 29 / 2, "the same code counts however often it is written"
+    joined = Groups()
+    for one, other in found(written):
+        joined.join(one, other)
+    assert {joined.of(place) for place in range(30)} == {0}, "the same code counts however often it is written"
 
 
 def test_short_pieces_and_what_is_not_trained_on_make_no_twins() -> None:
@@ -136,7 +139,7 @@ def test_hostile_rows_do_no_harm() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), min_size=2, max_size=30))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), min_size=2, max_size=12))
 def test_it_finds_what_comparing_everything_with_everything_finds(told: list[tuple[int, int]]) -> None:
     texts = [
         "".join(code(base).splitlines(keepends=True)[changed:]) + code(100 + at, changed)
@@ -159,7 +162,7 @@ def test_two_processes_find_the_same_pairs() -> None:
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from test_twins import code, fenced, row\n"
         "from lora_tui.dataset.twins import pairs\n"
-        "rows = [row(str(at), 'Ask', fenced(code(at % 7) + code(at, 2))) for at in range(60)]\n"
+        "rows = [row(str(at), 'Ask', fenced(code(at % 3) + code(at, 2))) for at in range(60)]\n"
         "print(pairs(rows, rows.__getitem__))\n"
     )
     folder = __file__.rpartition("/")[0]
@@ -170,7 +173,7 @@ def test_two_processes_find_the_same_pairs() -> None:
         for seed in (1, 2)
     }
     assert len(outs) == 1
-    assert b"(0, 7, " in outs.pop()
+    assert b"(0, 3, " in outs.pop()
 
 
 def test_the_pieces_of_a_diff_are_the_files_as_they_are_afterwards() -> None:

@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lora_tui.curation import examples, labels, reading
 from lora_tui.dataset import versions
-from lora_tui.dataset.split import roots, split
+from lora_tui.dataset.split import roots
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
@@ -95,31 +93,6 @@ def test_what_cannot_be_built_is_refused_in_words(
         versions.build(accepted, name, **options)  # type: ignore[arg-type]
     with pytest.raises(LoraTuiError):
         versions.find(accepted, name)
-
-
-@given(
-    st.lists(st.sampled_from([f"g{n}" for n in range(15)]), min_size=1, max_size=60),
-    st.integers(),
-    st.sampled_from([(80, 10, 10), (100, 0, 0), (50, 25, 25), (90, 10, 0)]),
-)
-def test_no_session_straddles_two_splits_and_train_is_never_empty(
-    groups: list[str], seed: int, shares: tuple[int, int, int]
-) -> None:
-    placed = split(groups, shares, seed)
-    where: dict[str, set[str]] = {}
-    for group, name in zip(groups, placed, strict=True):
-        where.setdefault(group, set()).add(name)
-    assert all(len(names) == 1 for names in where.values())
-    assert "train" in placed
-    assert all(shares[("train", "validation", "test").index(name)] for name in placed)
-    assert split(groups, shares, seed) == placed
-
-
-def test_forty_examples_of_a_dozen_sessions_give_all_three_splits() -> None:
-    groups = [f"ses_{number % 12}" for number in range(40)]
-    placed = split(groups, (80, 10, 10), 42)
-    assert 2 <= placed.count("validation") <= 8
-    assert 2 <= placed.count("test") <= 8
 
 
 def test_a_subagents_session_goes_with_the_one_that_called_it() -> None:
