@@ -11,8 +11,9 @@ from lora_tui.cli.output import Cli, json_option, pass_cli, table
 from lora_tui.dataset import versions
 from lora_tui.dataset.check import Trouble, troubles
 from lora_tui.dataset.diff import Change, Compared, Setting, compared
+from lora_tui.dataset.differences import Again, in_words
 from lora_tui.dataset.model import SPLITS
-from lora_tui.dataset.rebuild import Again, in_words, made_again
+from lora_tui.dataset.rebuild import made_again
 
 _SHOWN = 20
 

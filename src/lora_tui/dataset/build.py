@@ -5,34 +5,30 @@ The rows wait on disk meanwhile. In memory there is one Candidate for each: some
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import msgspec
 
-from lora_tui.curation import tool_names
-from lora_tui.curation.redact_rules import stamp as redaction
 from lora_tui.curation.redact_rules import switched_off
-from lora_tui.curation.refresh import stamp as examples_stamp
-from lora_tui.dataset import targets, twins
+from lora_tui.dataset import twins
 from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.choose import chosen
 from lora_tui.dataset.contamination import Prompts
+from lora_tui.dataset.describe import Placed, facts, hashed_files, made_with, sha256, whole_hash
 from lora_tui.dataset.earlier_versions import Earlier
 from lora_tui.dataset.general import Replay, draw, look_through, wanted
 from lora_tui.dataset.general import notes as replay_notes
 from lora_tui.dataset.held_out import repeating
+from lora_tui.dataset.left_out import LeftOut
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
     MEMBERS_FILE,
     REJECTED_FILE,
     SPLITS,
     TOOLS_FILE,
-    Count,
     Manifest,
     Member,
     Pair,
@@ -49,7 +45,6 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
 
 Progress = Callable[[int, int], None]
-Placed = tuple[Candidate, Member]
 
 _lines = msgspec.json.Encoder()
 
@@ -62,20 +57,6 @@ class Asked(msgspec.Struct, frozen=True):
     seed: int
     capture: Capture | None = None  # without secrets
     earlier: Earlier = Earlier()
-
-
-class LeftOut:
-    """rejected.jsonl, written as the examples come; counts the reasons."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.reasons: Counter[str] = Counter()
-
-    def add(self, items: Iterable[Rejected]) -> None:
-        """Write these."""
-        for item in items:
-            self._file.write(_lines.encode(item) + b"\n")
-            self.reasons[item.reason] += 1
 
 
 def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | None = None) -> Manifest:
@@ -243,63 +224,6 @@ def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
                         listed.write(_lines.encode(member) + b"\n")
 
 
-def facts(members: Sequence[Placed]) -> dict[str, Any]:
-    """What a manifest says of the rows, under its keys."""
-    rows = [item for item, _ in members]
-    counts = Counter((item.language, item.source, member.split) for item, member in members)
-    kinds = sorted({(language, source) for language, source, _ in counts})
-    where = Counter(member.split for _, member in members)
-    return {
-        "rows": {name: where[name] for name in SPLITS},
-        "counts": tuple(
-            Count(language, source, *(counts[language, source, name] for name in SPLITS)) for language, source in kinds
-        ),
-        "by_model": _count(row.model or "unknown" for row in rows),
-        "by_shape": _count(row.shape for row in rows),
-        "by_origin": _count(row.origin for row in rows),
-        "by_licence": _count(row.licence or "unknown" for row in rows),
-        "by_repository": _count(last_name(row.repository) or "unknown" for row in rows),
-        "findings": _count(rule for row in rows for rule in row.findings),
-    }
-
-
-def made_with(workspace: Workspace, capture: Capture | None) -> dict[str, str]:
-    """`tables`, and what else rows depend on: a captured prompt names the day as it was on this machine."""
-    return tables(workspace) | ({"timezone": "/".join(time.tzname)} if capture is not None else {})
-
-
-def tables(workspace: Workspace) -> dict[str, str]:
-    """The versions of the rules that rows are made with now."""
-    off = switched_off(workspace)
-    return {
-        "examples": examples_stamp(off).strip(),
-        "redaction": redaction(off),
-        "tools": str(tool_names.table().version),
-        "targets": str(targets.table().version),
-    }
-
-
-def hashed_files(tools: bool) -> tuple[str, ...]:
-    """The files that a version's hash covers."""
-    return (*(f"{name}.jsonl" for name in SPLITS), *((TOOLS_FILE,) if tools else ()))
-
-
-def whole_hash(files: dict[str, str], covered: Iterable[str]) -> str:
-    """A version's hash, from those of its files."""
-    return hashlib.sha256("".join(files[name] for name in covered).encode()).hexdigest()
-
-
-def last_name(directory: str) -> str:
-    """A folder's own name, whatever the machine it was on."""
-    return directory.replace("\\", "/").rstrip("/").rpartition("/")[2]
-
-
-def sha256(path: Path) -> str:
-    """A file's hash."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _nothing(data: Data, left_out: Counter[str]) -> BadInput:
     which = " or ".join(data.languages) or "any language"
     reasons = Counter(
@@ -315,7 +239,3 @@ def _nothing(data: Data, left_out: Counter[str]) -> BadInput:
         f"no accepted example of {which}",
         fix="Accept some first: in the app under Sessions, or with `lora-tui label … --accept`.",
     )
-
-
-def _count(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lora_tui.dataset.build import hashed_files, sha256, whole_hash
+from lora_tui.dataset.describe import hashed_files, sha256, whole_hash
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
     MEMBERS_FILE,

@@ -12,11 +12,12 @@ import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import twins
-from lora_tui.dataset.build import LeftOut, Placed, facts, hashed_files, sha256, tables, whole_hash
 from lora_tui.dataset.candidate import Candidate
+from lora_tui.dataset.describe import Placed, facts, hashed_files, sha256, tables, whole_hash
 from lora_tui.dataset.draft import draft
 from lora_tui.dataset.formats.formats import named
 from lora_tui.dataset.incoming import Incoming, Problem, Reader, counted, files
+from lora_tui.dataset.left_out import LeftOut
 from lora_tui.dataset.model import (
     MEMBERS_FILE,
     REJECTED_FILE,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -20,7 +19,8 @@ from lora_tui.curation import examples
 from lora_tui.curation.examples import ExampleRow
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import general, versions
-from lora_tui.dataset.build import hashed_files, made_with, sha256
+from lora_tui.dataset.describe import hashed_files, made_with, sha256
+from lora_tui.dataset.differences import Again, Told, in_words
 from lora_tui.dataset.draft import draft
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
@@ -44,32 +44,9 @@ from lora_tui.workspace.layout import Workspace
 
 Progress = Callable[[int, int], None]
 
-TOLD = 100  # differences that are told one by one
-_SHOWN = 5  # of them, in an error
 _PAGE = 200
 
 _lines = msgspec.json.Encoder()
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A row that could not be made again as it was."""
-
-    id: str
-    key: str  # of its example
-    split: str
-    what: Literal["gone", "different"]
-    why: str
-
-
-class Again(msgspec.Struct, frozen=True):
-    """How making it again went."""
-
-    identical: bool  # every file that the version's hash covers has the same bytes
-    gone: int  # rows without their example
-    different: int
-    differences: tuple[Difference, ...]  # the first TOLD
-    files: tuple[str, ...]  # that came out differently
-    rules: dict[str, tuple[str, str]]  # what rows are made with, then and now, where that is not the same
 
 
 def rebuild(workspace: Workspace, dataset: Dataset, name: str, progress: Progress | None = None) -> Dataset:
@@ -105,24 +82,6 @@ def made_again(workspace: Workspace, dataset: Dataset, progress: Progress | None
         return _made(workspace, dataset, making.folder, progress)
 
 
-def in_words(made: Again) -> str:
-    """What is not as it was, in one line."""
-    parts = []
-    if made.gone:
-        parts.append(f"{made.gone:,} {_rows(made.gone)} without an example")
-    if made.different:
-        parts.append(f"{made.different:,} {_rows(made.different)} came out differently")
-    if not parts:
-        parts.append(f"{', '.join(made.files)} came out differently")
-    parts += [f"{item.id[:12]} of {item.split}: {item.why}" for item in made.differences[:_SHOWN]]
-    parts += [f"{name}: {then or 'nothing'} then, {now or 'nothing'} now" for name, (then, now) in made.rules.items()]
-    return "; ".join(parts)
-
-
-def _rows(number: int) -> str:
-    return "row" if number == 1 else "rows"
-
-
 def _made(workspace: Workspace, dataset: Dataset, folder: Path, progress: Progress | None) -> Again:
     """Write the split files and the tools again; members are read from the version's folder, page by page."""
     manifest = dataset.manifest
@@ -135,7 +94,7 @@ def _made(workspace: Workspace, dataset: Dataset, folder: Path, progress: Progre
     off = switched_off(workspace)
     data = manifest.recipe
     capture = without_secrets(load_capture(workspace, data.capture), off) if data.capture else None
-    told = _Told(workspace, manifest)
+    told = Told(workspace, manifest)
     with ExitStack() as open_files:
         spool = open_files.enter_context(Spool(folder))
         replayed = _replayed(workspace, dataset, spool, off)
@@ -171,45 +130,6 @@ def _made(workspace: Workspace, dataset: Dataset, folder: Path, progress: Progre
     )
 
 
-class _Told:
-    """The differences so far."""
-
-    def __init__(self, workspace: Workspace, manifest: Manifest) -> None:
-        self._workspace = workspace
-        self._manifest = manifest
-        self.counts = {"gone": 0, "different": 0}
-        self.differences: list[Difference] = []
-
-    def add(self, member: Member, what: Literal["gone", "different"], why: str) -> None:
-        """Count it, and keep it where it is among the first."""
-        self.counts[what] += 1
-        if len(self.differences) < TOLD:
-            self.differences.append(Difference(member.id, member.key, member.split, what, why))
-
-    def gone(self, member: Member) -> None:
-        """The member's example is not there."""
-        query = "SELECT count(*) FROM session WHERE native_id = ?"
-        (there,) = self._workspace.connection().execute(query, (member.session,)).fetchone()
-        session = member.session or "unknown"
-        told = f"its session {session} is here, with another content" if there else f"its session {session} is not here"
-        self.add(member, "gone", told)
-
-    def different(self, member: Member, found: Sequence[ExampleRow], reason: str) -> None:
-        """The member's example is there and becomes another row, or none."""
-        marks = ",".join("?" * len(found))
-        query = f"SELECT count(*) FROM label WHERE example_id IN ({marks}) AND action IN ('edit', 'undo') AND at > ?"
-        values = (*(row.id for row in found), int(self._manifest.created * 1000))
-        (edited,) = self._workspace.connection().execute(query, values).fetchone()
-        name = f"example {found[0].id}"
-        if edited:
-            why = f"{name} was edited since"
-        elif reason:
-            why = f"{name} can be no row any more: {reason}"
-        else:
-            why = f"{name} becomes another row now: other rules, or other requests before it in its session"
-        self.add(member, "different", why)
-
-
 class _Before:
     """The lines of the version's own split files, where those are whole."""
 
@@ -231,7 +151,7 @@ def _rows_again(
     capture: Capture | None,
     spool: Spool,
     replayed: Mapping[str, int],
-    told: _Told,
+    told: Told,
 ) -> Iterator[tuple[Member, Row | None]]:
     """Every member with its row; None where it cannot be made as it was, which is told."""
     last: tuple[str, Row] | None = None  # a repetition follows its row
@@ -256,7 +176,7 @@ def _row_again(
     capture: Capture | None,
     member: Member,
     found: Sequence[ExampleRow],
-    told: _Told,
+    told: Told,
 ) -> Row | None:
     reason = ""
     for one in sorted(found, key=lambda item: (item.session != member.session, item.id)):

@@ -10,6 +10,7 @@ import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import build as building
+from lora_tui.dataset.describe import sha256
 from lora_tui.dataset.draft import draft
 from lora_tui.dataset.earlier_versions import earlier
 from lora_tui.dataset.model import REJECTED_FILE, Dataset, Manifest, Rejected
@@ -135,5 +136,5 @@ def damaged_files(dataset: Dataset) -> list[str]:
     return [
         name
         for name, known in dataset.manifest.files.items()
-        if not (dataset.folder / name).is_file() or building.sha256(dataset.folder / name) != known
+        if not (dataset.folder / name).is_file() or sha256(dataset.folder / name) != known
     ]
