@@ -12,6 +12,7 @@ import msgspec
 
 from lora_tui.dataset.model import SPLITS, Dataset
 from lora_tui.dataset.stored import rows
+from lora_tui.workspace.errors import LoraTuiError
 
 What = Literal["added", "removed", "changed", "moved"]
 
@@ -87,9 +88,9 @@ class Compared(msgspec.Struct, frozen=True):
 def compared(before: Dataset, after: Dataset) -> Iterator[tuple[Compared, Iterator[Change]]]:
     """The sums, and the rows that differ, which can be gone through inside. Memory: the same for any number of rows.
 
-    Raises BadInput where a row cannot be read.
+    Raises BadInput where a row cannot be read, LoraTuiError where the disk is full.
     """
-    with closing(sqlite3.connect("")) as found:  # a file of SQLite's own, unlinked at once
+    with closing(sqlite3.connect("")) as found, _on_a_full_disk():  # a file of SQLite's own, unlinked at once
         found.execute("PRAGMA journal_mode=OFF")
         found.execute("PRAGMA temp_store=FILE")
         found.execute("PRAGMA cache_size=-8000")
@@ -118,6 +119,14 @@ def compared(before: Dataset, after: Dataset) -> Iterator[tuple[Compared, Iterat
             identical=before.manifest.hash == after.manifest.hash,
         )
         yield sums, (Change(*row) for row in found.execute(f"SELECT * FROM ({_CHANGES}) ORDER BY 1, 6, 5, 2"))
+
+
+@contextmanager
+def _on_a_full_disk() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LoraTuiError(f"the rows cannot be compared: {error}", fix="Free some space and try again.") from error
 
 
 def _facts(version: int, dataset: Dataset, split: str) -> Iterator[tuple[object, ...]]:

@@ -11,7 +11,9 @@ import pytest
 
 from lora_tui.curation import examples, labels
 from lora_tui.dataset import versions
+from lora_tui.dataset.check import troubles
 from lora_tui.dataset.model import Dataset
+from lora_tui.dataset.rebuild import made_again, rebuild
 from lora_tui.sources.model import About, Message
 from lora_tui.sources.opencode.capture import captured, save_capture
 from lora_tui.workspace.errors import BadInput
@@ -193,6 +195,42 @@ def test_a_captured_agents_prompt_and_tools_are_in_the_rows(mixed: Workspace) ->
         versions.build(mixed, "rust", Data(capture="other"))
     with pytest.raises(BadInput, match="a plain row has no place"):
         versions.build(mixed, "rust", Data(shape="plain", capture="build-rust"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Data(),
+        Data(capture="build-rust"),
+        Data(shape="plain", form="diff", synthetic_share=1.0),
+        Data(tool_target="opencode-v2", cap=50),
+    ],
+)
+def test_every_shape_and_origin_is_made_again_byte_by_byte(mixed: Workspace, data: Data) -> None:
+    functions = [("read", ["filePath"]), ("edit", ["filePath", "oldString", "newString"])]
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": {"required": required}}}
+        for name, required in functions
+    ]
+    save_capture(mixed, captured("build-rust", "1.18.33", "You are careful on <today>.", tools, 0.0))
+    built = versions.build(mixed, "rust", data)
+    assert set(built.manifest.by_origin) == {"session", "commit", "synthetic"}
+    again = rebuild(mixed, built, "again")
+    for name in built.manifest.files:
+        assert (again.folder / name).read_bytes() == (built.folder / name).read_bytes(), name
+    assert list(troubles(again)) == []
+
+
+def test_another_capture_or_other_rules_are_named_where_a_version_cannot_be_made_again(mixed: Workspace) -> None:
+    tool = {"type": "function", "function": {"name": "read", "parameters": {"required": ["filePath"]}}}
+    edit = {"type": "function", "function": {"name": "edit", "parameters": {"required": ["filePath"]}}}
+    save_capture(mixed, captured("build-rust", "1.18.33", "You are careful.", [tool, edit], 0.0))
+    built = versions.build(mixed, "rust", Data(capture="build-rust"))
+    save_capture(mixed, captured("build-rust", "1.19.0", "You are quick.", [tool, edit], 0.0))
+    made = made_again(mixed, built)
+    assert not made.identical
+    assert set(made.rules) == {"capture"}
+    assert made.different == built.manifest.by_shape["agent"]
 
 
 def test_a_captured_agents_secrets_are_in_no_file(mixed: Workspace) -> None:
