@@ -319,6 +319,25 @@ def test_a_version_of_another_release_is_read_without_the_keys_that_are_not_know
     assert versions.find(told, "rust").manifest == built.manifest
 
 
+def test_what_a_suite_asks_is_neither_built_nor_replayed_into_train(told: Workspace, tmp_path: Path) -> None:
+    asked = next(iter(reading.example(told, 4).messages)).content
+    suite = told.profiles / "suites" / "mine.yaml"
+    suite.parent.mkdir(parents=True)
+    again = "Explain how a bicycle stays upright while it rolls slowly along a narrow and winding road"
+    suite.write_text(json.dumps({"prompts": ["{{p}}"], "tests": [{"vars": {"p": text}} for text in (asked, again)]}))
+    path = chats(tmp_path)
+    line = {"messages": [{"role": "user", "content": again}, {"role": "assistant", "content": "It steers."}]}
+    path.write_text(json.dumps(line) + "\n" + path.read_text())
+    built = versions.build(told, "rust", Data(replay=str(path), replay_share=0.7))
+    assert built.manifest.left_out["like a prompt of the suite mine"] == 1
+    assert built.manifest.left_out["replay: like a prompt of the suite mine"] == 1
+    assert built.manifest.by_origin["replay"] == 40
+    assert "mine" in built.manifest.suites
+    written = b"".join(contents(built)[f"{name}.jsonl"] for name in SPLITS).decode()
+    assert again not in written
+    assert "ses_3" not in {name for split in SPLITS for name in of_split(built, split)}
+
+
 def test_a_version_says_what_is_in_it_and_what_leaks(told: Workspace) -> None:
     versions.build(told, "rust")
     code, out = run(told, "show", "rust")
