@@ -54,7 +54,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lora-tui-bench-") as scratch:
         folder = Path(scratch)
-        repositories = given.repositories or generated(folder, given.commits, given.number)
+        repositories = given.repositories or generated(folder, given.commits, given.number, given.seed)
         splits, note = built(folder / "workspace", repositories, given.language, given.seed)
         wanted = {sha(row) for rows in splits.values() for row in rows}
         dated = [one for repository in repositories for one in samples_of(repository, given.extension, wanted)]
@@ -194,7 +194,7 @@ def _shingles(text: str) -> frozenset[int]:
     return frozenset(hash(tuple(tokens[at : at + 5])) for at in range(max(1, len(tokens) - 4)))
 
 
-def generated(folder: Path, commits: int, number: int) -> list[Path]:
+def generated(folder: Path, commits: int, number: int, seed: int) -> list[Path]:
     """Histories of Ruby whose later commits repeat and adapt code of earlier ones, of the other repositories too."""
     from generate_repository import Writer
 
@@ -205,7 +205,7 @@ def generated(folder: Path, commits: int, number: int) -> list[Path]:
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
         importing = subprocess.Popen(["git", "-C", str(path), "fast-import", "--quiet"], stdin=subprocess.PIPE)
         assert importing.stdin is not None
-        _write_history(Writer(importing.stdin, 100 + turn), commits // number, shared)
+        _write_history(Writer(importing.stdin, seed + turn), commits // number, shared)
         importing.stdin.close()
         if importing.wait():
             raise SystemExit("git fast-import failed")

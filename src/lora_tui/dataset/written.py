@@ -7,9 +7,11 @@ next commit starts from.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -23,6 +25,7 @@ Kind = Literal["code", "request", "answer"]
 
 _AROUND = 3  # lines, as `git diff` shows
 _CONTENT = ("content", "newString", "new_string", "newText", "new_str", "file_text", "contents")
+_OLD = ("oldString", "old_string", "oldText", "old_str")
 _PATCH = ("patchText", "patch", "input", "diff")
 _PATH = ("filePath", "file_path", "path")
 _SHOWN = re.compile(
@@ -69,8 +72,19 @@ def _words(text: str) -> str:
 def _in_text(text: str, shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     """The files an answer writes; a fenced block without a file is one by itself."""
     edits = blocks(text)
+    before = {path: list(parts) for path, parts in shown.items()}
+    after = {path: list(parts) for path, parts in shown.items()}
     for edit in edits:
-        yield edit.path, _surrounded(edit.old, edit.new, shown.get(edit.path, ()))
+        parts = after.get(edit.path, [])
+        at = next((at for at, part in enumerate(parts) if edit.old and edit.old in part), None)
+        if at is None:
+            yield edit.path, _changed(edit.old, edit.new)
+        else:
+            parts[at] = parts[at].replace(edit.old, edit.new, 1)
+    for path, parts in after.items():
+        for old, new in zip(before[path], parts, strict=True):
+            if old != new:
+                yield path, _changed(old, new)
     if edits:
         return
     for number, (tag, code) in enumerate(code_blocks.of(text)):
@@ -80,15 +94,23 @@ def _in_text(text: str, shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[st
             yield f"\0{number}", code
 
 
-def _surrounded(old: str, new: str, shown: Sequence[str]) -> str:
-    """The new lines between those above and below the old ones."""
-    for text in shown if old else ():
-        at = text.find(old)
-        if at >= 0:
-            above = text[:at].splitlines()[-_AROUND:]
-            below = text[at + len(old) :].splitlines()[:_AROUND]
-            return "\n".join([*above, new.rstrip("\n"), *below])
-    return new
+def _changed(old: str, new: str) -> str:
+    """The new text where it is not the old one, with the lines around: what a diff's hunks show of it."""
+    before, after = old.splitlines(), new.splitlines()
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    end = min(len(before), len(after)) - same
+    tail = sum(
+        1
+        for _ in takewhile(
+            lambda pair: pair[0] == pair[1], islice(zip(reversed(before), reversed(after), strict=False), end)
+        )
+    )
+    matcher = difflib.SequenceMatcher(None, before[same : len(before) - tail], after[same : len(after) - tail], False)
+    kept: set[int] = set()
+    for kind, _, _, first, last in matcher.get_opcodes():
+        if kind != "equal":
+            kept.update(range(same + first - _AROUND, same + last + _AROUND))
+    return "\n".join(line for at, line in enumerate(after) if at in kept)
 
 
 def _in_diff(text: str) -> Iterator[tuple[str, str]]:
@@ -116,9 +138,10 @@ def _in_call(arguments: str) -> Iterator[tuple[str, str]]:
 
 
 def _written(path: str, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    old = next((given[name] for name in _OLD if isinstance(given.get(name), str)), "")
     for name in _CONTENT:
         if isinstance(given.get(name), str):
-            yield path, given[name]
+            yield path, _changed(old, given[name]) if old else given[name]
     for name in _PATCH:
         if isinstance(given.get(name), str):
             for file in patch_text.parse(given[name]):

@@ -96,6 +96,19 @@ def test_two_small_edits_of_one_place_are_alike_through_the_lines_around_them() 
     assert found(rows) == {(0, 1)}
 
 
+def test_a_function_that_is_added_is_known_again_where_a_later_edit_touches_it() -> None:
+    function = code(7, 8)
+    whole = code(1, 30) + "\n"
+    added = f"a.py\n```python\n<<<<<<< SEARCH\n\n=======\n\n{function}>>>>>>> REPLACE\n```"
+    first = row("a", f"Add it\n\n`a.py`\n```python\n{whole}```", added)
+    lines = function.splitlines(keepends=True)
+    one_line = f"b.py\n```python\n<<<<<<< SEARCH\n{lines[4]}=======\n{lines[4]}{lines[3]}>>>>>>> REPLACE\n```"
+    then = row("b", f"Change it\n\n`b.py`\n```python\n{function}```", one_line)
+    assert alike(first, then) > 0.3
+    told = calling("c", ("edit", {"path": "a.py", "oldString": whole, "newString": whole + function}))
+    assert found([first, told]) == {(0, 1)}, "what an edit repeats of the file is no part of it"
+
+
 def test_edits_of_different_places_of_a_file_that_both_requests_show_are_no_twins() -> None:
     whole = code(1, 60)
     shown = f"\n\n`a.py`\n```python\n{whole}```"
