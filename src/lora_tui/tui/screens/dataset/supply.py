@@ -127,5 +127,5 @@ def _numbers(name: str, numbers: Sequence[int], width: int, target: int) -> Line
         share = numbers[-1] / target
         said = f" {min(999, int(100 * share))} %"
         room = min(40, width - _LANGUAGE - len(numbers) * _NUMBER - 2 - len(said))
-        line += [("  ", ""), *bar(share, max(4, room), "good" if share >= 1 else "primary"), (said, "muted")]
+        line += [("  ", ""), *bar(share, max(3, room), "good" if share >= 1 else "primary"), (said, "muted")]
     return line
