@@ -70,9 +70,10 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
     with (folder / REJECTED_FILE).open("wb") as file, Spool(folder) as spool:
         left_out = LeftOut(file)
         gathered = _gathered(workspace, asked, prompts, spool, left_out, progress)
-        candidates, dropped = chosen(gathered, data, asked.seed)
+        choice = chosen(gathered, data, asked.seed)
+        candidates = choice.kept
         del gathered
-        left_out.add(dropped)
+        left_out.add(choice.rejected)
         if not candidates:
             raise _nothing(data, left_out.reasons)
         candidates.sort(key=lambda item: (item.created, item.id))
@@ -87,7 +88,7 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         )
         members, sampled = _sampled(candidates, assigned, asked)
         left_out.add(sampled.rejected)
-        notes = [*earlier.notes, *assigned.notes, *sampled.notes]
+        notes = [*earlier.notes, *choice.notes, *assigned.notes, *sampled.notes]
         if general is not None:
             members += _replayed(workspace, general, members, asked, prompts, spool, left_out)
             train = sum(1 for _, member in members if member.split == "train")

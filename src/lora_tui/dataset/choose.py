@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.model import Rejected
 from lora_tui.workspace.profiles import Data
@@ -19,8 +21,20 @@ MANY = 4  # repositories from which on a share of one is limited
 Chosen = tuple[list[Candidate], list[Rejected]]
 
 
-def chosen(candidates: Sequence[Candidate], data: Data, seed: int) -> Chosen:
-    """Every rule in turn. The limits of `data` hold for what stays, all of them together."""
+class Choice(msgspec.Struct, frozen=True):
+    """What every rule together leaves."""
+
+    kept: list[Candidate]
+    rejected: list[Rejected]
+    notes: tuple[str, ...] = ()
+
+
+def chosen(candidates: Sequence[Candidate], data: Data, seed: int) -> Choice:
+    """Every rule in turn. The limits of `data` hold for what stays, all of them together.
+
+    The share of a repository is the exception: where keeping to it would cost more than half of the rows it is not
+    kept to, and a note says so.
+    """
     kept, rejected = list(candidates), list[Rejected]()
     for rule in (
         contaminated,
@@ -30,12 +44,34 @@ def chosen(candidates: Sequence[Candidate], data: Data, seed: int) -> Chosen:
     ):
         kept, left_out = rule(kept)
         rejected += left_out
-    while True:  # fewer rows make every share a smaller number
+    limited = _shares(kept, data, data.repository_share, seed)
+    without = _shares(kept, data, 1, seed)
+    notes: tuple[str, ...] = ()
+    if len(limited[0]) * 2 < len(without[0]):
+        notes = (_not_kept_to(without[0], data.repository_share, len(limited[0])),)
+        limited = without
+    return Choice(limited[0], rejected + limited[1], notes)
+
+
+def _shares(candidates: Sequence[Candidate], data: Data, share: float, seed: int) -> Chosen:
+    """Both shares at once: fewer rows make every share a smaller number."""
+    kept, rejected = list(candidates), list[Rejected]()
+    while True:
         kept, synthetic = synthetic_share(kept, data.synthetic_share, seed)
-        kept, crowded = repository_share(kept, data.repository_share, seed)
+        kept, crowded = repository_share(kept, share, seed)
         rejected += [*synthetic, *crowded]
         if not crowded:
             return kept, rejected
+
+
+def _not_kept_to(candidates: Sequence[Candidate], share: float, left: int) -> str:
+    (largest, rows) = min(
+        Counter(item.repository for item in candidates if item.repository).items(), key=lambda item: (-item[1], item[0])
+    )
+    return (
+        f"{_name(largest)} holds {rows / len(candidates):.0%} of the rows; {share:.0%} at most of one repository would"
+        f" leave {left:,} of {len(candidates):,} rows, so that limit is not kept to (per_repository always is)"
+    )
 
 
 def contaminated(candidates: Sequence[Candidate]) -> Chosen:

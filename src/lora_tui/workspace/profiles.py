@@ -38,7 +38,8 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     languages: tuple[str, ...] = ()  # empty: all
-    target: NotNegative = 0
+    # How many accepted examples are wanted: progress is measured by it. It cuts no version (see `rows`).
+    target: NotNegative = 0  # in all
     targets: dict[str, NotNegative] = {}  # per language, as in {ruby = 300, swift = 100}
     min_confidence: Share = 0.0  # of the machine in its language; a person's word always counts
     outcomes: tuple[Outcome, ...] = ()  # empty: any
@@ -47,10 +48,13 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accepted_by: Literal["anyone", "people"] = "anyone"  # rules and imports accept too
     # Limits hold for the version's different rows, before train is drawn from or repeated.
     synthetic_share: Share = 0.5  # of a language's rows, at most; 1: all may be
-    repository_share: Share = 0.3  # of all rows, at most, where there are four repositories or more; 1: no limit
+    # Of all rows, at most, where there are four repositories or more; 1: no limit. Where it would cost more than half
+    # of the rows (one large repository beside small ones) it is not kept to, and the version says so.
+    repository_share: Share = 0.3
     per_session: NotNegative = 0  # rows of one session with its subagents, at most; 0: all
     per_repository: NotNegative = 0  # rows of one repository or folder, at most; 0: all
-    # What stands in train, as in {rust = 300}: of more rows some are drawn, fewer are repeated; 0: all there are.
+    # What stands in train, as in {rust = 300}, whatever the target: of more rows some are drawn, fewer are repeated as
+    # often as `repeat` allows; 0: all there are.
     rows: dict[str, NotNegative] = {}
     repeat: Annotated[int, Meta(ge=1, le=100)] = 1  # how often a row may stand in train to reach `rows`; 1: once
     # A chat file of general conversations to mix into train, against forgetting; a relative path is looked for in the

@@ -79,6 +79,18 @@ def test_no_repository_is_more_than_its_share_where_there_are_four(
     assert all(item.reason == f"more than {share:.0%} of all rows would be of one repository" for item in rejected)
 
 
+def test_a_repositorys_share_that_would_cost_most_rows_is_not_kept_to_and_that_is_said() -> None:
+    crowded = choose.chosen(of(app=100, b=1, c=1, d=1), Data(), 1)
+    assert (len(crowded.kept), crowded.rejected) == (103, [])
+    assert crowded.notes == (
+        "app holds 97% of the rows; 30% at most of one repository would leave 4 of 103 rows, so that limit is not kept"
+        " to (per_repository always is)",
+    )
+    assert len(choose.chosen(of(app=100, b=1, c=1, d=1), Data(per_repository=5), 1).kept) < 9
+    fair = choose.chosen(of(app=50, b=20, c=20, d=20), Data(), 1)
+    assert (len(fair.kept), fair.notes) == (85, ())
+
+
 def test_half_of_a_languages_rows_may_be_synthetic() -> None:
     rows = [candidate(f"real{number}") for number in range(3)]
     rows += [candidate(f"made{number}", origin="synthetic") for number in range(9)]
@@ -129,19 +141,23 @@ def test_every_limit_holds_for_what_stays_nothing_vanishes_and_the_order_does_no
 ) -> None:
     rows = [candidate(f"row{number}", example=number, **about) for number, about in enumerate(told)]
     data = Data(per_session=session, per_repository=repository, repository_share=share, synthetic_share=synthetic)
-    kept, rejected = choose.chosen(rows, data, seed)
+    choice = choose.chosen(rows, data, seed)
+    kept, rejected = choice.kept, choice.rejected
     assert sorted([item.id for item in kept] + [item.id for item in rejected]) == sorted(item.id for item in rows)
     assert not any(item.suite for item in kept)
     assert all(number == 1 for cluster, number in Counter(item.cluster for item in kept).items() if cluster)
     assert not session or max(Counter(item.root for item in kept).values(), default=0) <= session
     in_repository = Counter(item.repository for item in kept if item.repository)
     assert not repository or max(in_repository.values(), default=0) <= repository
-    if len(in_repository) >= choose.MANY:
+    if len(in_repository) >= choose.MANY and not choice.notes:
         assert max(in_repository.values()) <= max(share, 1 / len(in_repository)) * len(kept) + 1e-6
     for language in ("rust", "ruby"):
         ours = [item for item in kept if item.language == language]
         assert sum(item.origin == "synthetic" for item in ours) <= synthetic * len(ours) + 1e-6
     random.shuffle(rows)
-    again, others = choose.chosen(rows, data, seed)
-    assert {item.id for item in again} == {item.id for item in kept}
-    assert sorted((item.id, item.reason) for item in others) == sorted((item.id, item.reason) for item in rejected)
+    again = choose.chosen(rows, data, seed)
+    assert {item.id for item in again.kept} == {item.id for item in kept}
+    assert again.notes == choice.notes
+    assert sorted((item.id, item.reason) for item in again.rejected) == sorted(
+        (item.id, item.reason) for item in rejected
+    )
