@@ -12,6 +12,7 @@ import re
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import lru_cache
 from typing import Any
 
 THRESHOLD = 0.7
@@ -24,16 +25,27 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 _BAND_BYTES = _PERMUTATIONS // _BANDS * 4
 _TRIES = 50  # members of one group that a text is compared with
 _KEPT = 6_000_000  # shingles, of 8 bytes
+_SHORT = 100_000  # characters of a text whose tokens are remembered for whoever asks next
 
 Shingles = frozenset[str]
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """Words and single signs. A row is looked at in several ways, one after the other: the latest texts are kept."""
+    return _tokens(text) if len(text) < _SHORT else tuple(_TOKEN.findall(text))
+
+
+@lru_cache(maxsize=16)
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(text))
+
+
 def shingles(text: str) -> Shingles:
     """Five tokens each, joined by a space; a text of fewer tokens is one shingle."""
-    tokens = _TOKEN.findall(text)
-    if len(tokens) < _SHINGLE:
-        return frozenset([" ".join(tokens)]) if tokens else frozenset()
-    return frozenset(map(" ".join, zip(*(tokens[start:] for start in range(_SHINGLE)), strict=False)))
+    found = tokens(text)
+    if len(found) < _SHINGLE:
+        return frozenset([" ".join(found)]) if found else frozenset()
+    return frozenset(map(" ".join, zip(*(found[start:] for start in range(_SHINGLE)), strict=False)))
 
 
 def jaccard(one: Set[Any], other: Set[Any]) -> float:

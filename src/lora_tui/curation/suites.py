@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 import yaml
 
+from lora_tui.curation import near_duplicates
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.resources import shipped
 
@@ -25,7 +26,7 @@ SIMILAR = 0.5  # Jaccard index of shingles
 LEAST = 5  # tokens of a prompt that is held against requests
 
 _SHINGLE = 5
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_IN_A_ROW = b"\1" * _SHINGLE
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _EXPECTED = ("equals", "contains", "icontains", "contains-all", "icontains-all", "contains-any", "starts-with")
@@ -99,6 +100,7 @@ class Index:
             for shingle in sorted(self._shingles[-1]):
                 self._with[shingle].append(number)
         self._every = frozenset(self._with)
+        self._words = frozenset(word for shingle in self._every for word in shingle)
 
     def like(self, requests: Sequence[str], others: Sequence[str] = ()) -> Contact | None:
         """What these are too much like, the closest first; short prompts are looked for in the requests alone."""
@@ -110,6 +112,9 @@ class Index:
         runs: dict[int, set[Tokens]] = defaultdict(set)
         for text in (*requests, *others):
             tokens = _tokens(text)
+            known = bytes(map(self._words.__contains__, tokens))
+            if _IN_A_ROW not in known:  # most code: no shingle of it can be a suite's
+                continue
             mine = set(_cut(tokens, _SHINGLE))
             if not (shared := mine & self._every):
                 continue
@@ -140,7 +145,8 @@ class Suites:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(text.lower())
+    found = near_duplicates.tokens(text)
+    return " ".join(found).lower().split(" ") if found else []
 
 
 def _cut(tokens: Sequence[str], size: int) -> Iterator[Tokens]:
@@ -164,7 +170,7 @@ def _cases(path: Path) -> Iterator[tuple[str, list[str]]]:
         values = _variables(default) | _variables(test)
         expected = [*_expected(default), *_expected(test), *_named(values)]
         for template in templates if isinstance(templates, list) else []:
-            if _TOKEN.search(filled := _filled(str(template), values)):
+            if near_duplicates.tokens(filled := _filled(str(template), values)):
                 yield filled, expected
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
-import struct
 import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from typing import BinaryIO
 
 from lora_tui.curation.near_duplicates import (
@@ -45,7 +45,7 @@ _BANDS = 31
 _SIGNATURE = 504  # bytes
 _VALUES = _SIGNATURE // 4
 _PROMISING = _VALUES // 2  # equal values of a signature: five standard deviations below what 0.7 gives
-_HALVES = struct.Struct("<QQ")  # of a band
+_HALVES = _SIGNATURE // 8  # a band has two
 _MIX, _MOST, _LOW = 0x9E3779B1, (1 << 62) - 1, (1 << 32) - 1
 _PARTNERS = 50  # earlier pieces of one bucket that a piece is compared with
 _BLOCK = 2_000  # signatures read at a time
@@ -193,20 +193,23 @@ class _Index:
         values = array("q")
         for first in range(0, len(self._owners), _BLOCK):
             block = os.pread(self._file.fileno(), _BLOCK * _SIGNATURE, first * _SIGNATURE)
-            for place in range(len(block) // _SIGNATURE):
-                if self._kinds[first + place] == code:
-                    start = place * _SIGNATURE + band * _BAND
-                    first_half, other_half = _HALVES.unpack_from(block, start)
-                    values.append((first_half * _MIX + other_half) & _MOST)
+            halves = memoryview(block).cast("Q")
+            ones, others = halves[2 * band :: _HALVES].tolist(), halves[2 * band + 1 :: _HALVES].tolist()
+            wanted = map(code.__eq__, self._kinds[first : first + _BLOCK])
+            values.extend(
+                (one * _MIX + other) & _MOST for one, other in compress(zip(ones, others, strict=True), wanted)
+            )
         return values
 
 
 def _in_one_bucket(values: array[int], numbers: array[int]) -> Iterator[tuple[int, int]]:
     """Those with the same value, two at a time; each with its nearest earlier ones."""
-    order = sorted(range(len(values)), key=values.__getitem__)  # stable: in a bucket by number
-    begin = 0
-    for at in range(1, len(order)):
-        if values[order[at]] != values[order[at - 1]]:
-            begin = at
-        for other in range(max(begin, at - _PARTNERS), at):
-            yield numbers[order[other]], numbers[order[at]]
+    seen: set[int] = set()
+    shared = {value for value in values if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
+    seen.clear()
+    buckets: dict[int, list[int]] = {}
+    for at in compress(range(len(values)), map(shared.__contains__, values)):
+        bucket = buckets.setdefault(values[at], [])
+        for other in bucket[-_PARTNERS:]:
+            yield numbers[other], numbers[at]
+        bucket.append(at)

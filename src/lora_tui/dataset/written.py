@@ -41,8 +41,19 @@ class Piece(NamedTuple):
     text: str
 
 
+_latest: tuple[Row, list[Piece]] | None = None  # a row is held against suites and compared with others, in turn
+
+
 def pieces(row: Row) -> list[Piece]:
     """What the row says, taken apart; of the assistant only what is trained on."""
+    global _latest
+    known = _latest
+    if known is None or known[0] is not row:
+        known = _latest = row, _taken_apart(row)
+    return list(known[1])
+
+
+def _taken_apart(row: Row) -> list[Piece]:
     asked, answered = [], []
     shown: dict[str, list[str]] = defaultdict(list)
     files: dict[str, list[str]] = defaultdict(list)
