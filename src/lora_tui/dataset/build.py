@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
 from lora_tui.dataset import twins
+from lora_tui.dataset.apart import apart
 from lora_tui.dataset.candidate import Candidate
 from lora_tui.dataset.choose import chosen
 from lora_tui.dataset.contamination import Prompts
@@ -22,6 +23,7 @@ from lora_tui.dataset.earlier_versions import Earlier
 from lora_tui.dataset.general import Replay, draw, look_through, wanted
 from lora_tui.dataset.general import notes as replay_notes
 from lora_tui.dataset.held_out import repeating
+from lora_tui.dataset.leakage import write_pairs
 from lora_tui.dataset.left_out import LeftOut
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
@@ -31,7 +33,6 @@ from lora_tui.dataset.model import (
     TOOLS_FILE,
     Manifest,
     Member,
-    Pair,
     Rejected,
     Row,
 )
@@ -77,10 +78,15 @@ def fill(workspace: Workspace, folder: Path, asked: Asked, progress: Progress | 
         if not candidates:
             raise _nothing(data, left_out.reasons)
         candidates.sort(key=lambda item: (item.created, item.id))
-        pairs = twins.pairs(_read(candidates, spool, progress), lambda at: spool.row(candidates[at].place))
         earlier = asked.earlier
+        places = [item.place for item in candidates]
+        near = twins.pairs(_read(candidates, spool, progress), lambda at: spool.row(places[at]))
+        split = apart(candidates, lambda at: spool.row(places[at]), near, earlier, asked.shares)
+        candidates, pairs = split.candidates, split.pairs
+        del near
+        left_out.add(split.rejected)
         assigned = assign(candidates, pairs, asked.shares, asked.seed, earlier.test, earlier.validation, earlier.train)
-        _write_pairs(folder, candidates, pairs, assigned.placed)
+        write_pairs(folder, candidates, pairs, assigned.placed)
         left_out.add(
             Rejected(item.id, item.example, LEFT_OUT, item.request)
             for item, where in zip(candidates, assigned.placed, strict=True)
@@ -162,15 +168,6 @@ def _sampled(candidates: Sequence[Candidate], assigned: Assigned, asked: Asked) 
         times = sampled.copies.get(item.id, 1) if where == "train" else 1
         found += [(item, msgspec.structs.replace(member, copy=copy) if copy else member) for copy in range(times)]
     return found, sampled
-
-
-def _write_pairs(
-    folder: Path, rows: Sequence[Candidate], pairs: Iterable[tuple[int, int, float]], placed: Sequence[str]
-) -> None:
-    with (folder / LEAKAGE_FILE).open("wb") as file:
-        for one, other, similarity in pairs:
-            pair = Pair(rows[one].id, rows[other].id, similarity, placed[one], placed[other])
-            file.write(_lines.encode(pair) + b"\n")
 
 
 def _replayed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -39,11 +39,8 @@ def grouped(
     joined = Groups()
     first: dict[str, int] = {}
     for place, item in enumerate(candidates):
-        joined.join(place, first.setdefault(_origin(item), place))
-        if item.cluster:
-            joined.join(place, first.setdefault(f"\0cluster {item.cluster}", place))
-        if item.key:
-            joined.join(place, first.setdefault(f"\0key {item.key}", place))
+        for tie in ties(item):
+            joined.join(place, first.setdefault(tie, place))
     for one, other, _ in pairs:
         joined.join(one, other)
     members: dict[int, list[int]] = defaultdict(list)
@@ -58,6 +55,15 @@ def grouped(
 def drawn(seed: int, name: str) -> bytes:
     """A sort key that puts names in an order drawn from the seed."""
     return hashlib.sha256(f"{seed}\0{name}".encode(errors="replace")).digest()
+
+
+def ties(item: Candidate) -> Iterator[str]:
+    """Names of what a row shares with those it must be with: session or commit, cluster, content."""
+    yield _origin(item)
+    if item.cluster:
+        yield f"\0cluster {item.cluster}"
+    if item.key:
+        yield f"\0key {item.key}"
 
 
 def _origin(item: Candidate) -> str:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
 
 from lora_tui.dataset.candidate import Candidate
-from lora_tui.dataset.model import Leakage
+from lora_tui.dataset.model import LEAKAGE_FILE, Leakage, Pair
 
 NEVER_TESTED = ("synthetic", "replay")  # origins
 _DRAWS = 20
+
+_lines = msgspec.json.Encoder()
+
+
+def write_pairs(
+    folder: Path, rows: Sequence[Candidate], pairs: Iterable[tuple[int, int, float]], placed: Sequence[str]
+) -> None:
+    """Write leakage.jsonl: the near-duplicates, and where each of the two fell."""
+    with (folder / LEAKAGE_FILE).open("wb") as file:
+        for one, other, similarity in pairs:
+            pair = Pair(rows[one].id, rows[other].id, similarity, placed[one], placed[other])
+            file.write(_lines.encode(pair) + b"\n")
 
 
 def measured(
@@ -19,7 +34,8 @@ def measured(
     """Count test rows with a near-duplicate in train.
 
     `at_random` is the mean share of such rows over 20 draws of as many test and validation rows, one by one, from the
-    same rows: those that are left when repeated examples are out already. Before that it would be higher.
+    same rows: those that are left when repeated examples are out already. Before that it would be higher. So it would
+    be had every pair been named; of a row with very many twins some are (see twins.py).
     """
     near: dict[int, list[int]] = {}
     held = 0
@@ -43,11 +59,12 @@ def _leaked(test: Sequence[int], near: dict[int, list[int]], train: set[int]) ->
 
 def _at_random(candidates: Sequence[Candidate], placed: Sequence[str], near: dict[int, list[int]], seed: int) -> float:
     there = sorted((place for place, split in enumerate(placed) if split), key=lambda place: candidates[place].id)
-    drawable = [place for place in there if candidates[place].origin not in NEVER_TESTED]
+    held_out = ("test", "validation")  # an imported file may test on what is never drawn here
+    drawable = [place for place in there if candidates[place].origin not in NEVER_TESTED or placed[place] in held_out]
     tested, validated = placed.count("test"), placed.count("validation")
     drawn = random.Random(int.from_bytes(hashlib.sha256(f"{seed}\0leakage".encode()).digest()[:8], "big"))
     leaked = 0
     for _ in range(_DRAWS):
-        held_out = drawn.sample(drawable, tested + validated)
-        leaked += _leaked(held_out[:tested], near, set(there).difference(held_out))
+        taken = drawn.sample(drawable, tested + validated)
+        leaked += _leaked(taken[:tested], near, set(there).difference(taken))
     return round(leaked / (tested * _DRAWS), 4)

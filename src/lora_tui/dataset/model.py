@@ -93,7 +93,10 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Leakage(msgspec.Struct, frozen=True):
-    """Near-duplicates between test and train: this split's, and a random split's over the same rows and sizes."""
+    """Near-duplicates between test and train: this split's, and a random split's over the same rows and sizes.
+
+    Both without the repetitions and the general conversations of train, which are put there after the split.
+    """
 
     test_rows: int = 0
     leaked: int = 0  # test rows with a near-duplicate in train
