@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lora_tui.dataset import exporting, importing, versions
+from lora_tui.dataset import exporting, importing, stored, versions
+from lora_tui.dataset.check import troubles
 from lora_tui.dataset.formats import line
 from lora_tui.dataset.formats.formats import FORMATS
 from lora_tui.dataset.model import Dataset, Row, RowMessage
@@ -151,6 +153,110 @@ def test_an_export_that_fails_half_way_leaves_no_file(name: str, dataset: Datase
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_an_exported_file_may_be_read_by_whom_the_umask_lets(dataset: Dataset, tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        exporting.export(dataset, "messages", tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o666 & ~mask}
+    (tmp_path / "out" / "test.jsonl").chmod(0o640)
+    exporting.export(dataset, "messages", tmp_path / "out", force=True)
+    assert (tmp_path / "out" / "test.jsonl").stat().st_mode & 0o777 == 0o640
+
+
+_HALF_WAY = """
+import os, signal, sys
+from pathlib import Path
+from lora_tui.workspace import atomic
+with atomic.writing(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("there", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_export_left_is_gone_after_the_next_and_what_another_is_writing_stays(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", _HALF_WAY, str(out / "train.jsonl"), "die"], check=False)
+    command = [sys.executable, "-c", _HALF_WAY, str(out / "train.jsonl"), "live"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "there\n"
+        assert len(list(out.iterdir())) == 2
+        exporting.export(dataset, "messages", out)
+        assert len([path for path in out.iterdir() if path.name.startswith(".")]) == 1
+        other.communicate("")
+    assert sorted(path.name for path in out.iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+
+
+def test_what_leaks_in_files_that_tell_their_splits_is_measured_and_told(workspace: Workspace, tmp_path: Path) -> None:
+    code = "\n".join(f"let value_{n} = compute({n});" for n in range(30))
+    folder = tmp_path / "splits"
+    folder.mkdir()
+    others = "\n".join(json.dumps(messages(f"Say {n}", f"It is {n}.")) for n in range(8))
+    train = json.dumps(messages("Write it", f"```rust\n{code}\n```"))
+    (folder / "train.jsonl").write_text(f"{train}\n{others}\n")
+    (folder / "test.jsonl").write_text(json.dumps(messages("Write it again", f"Here:\n```rust\n{code}\n```")) + "\n")
+    made = importing.import_(workspace, folder).dataset
+    leakage = made.manifest.leakage
+    assert (leakage.leaked, leakage.test_rows, leakage.pairs) == (1, 1, 1)
+    assert 0 < leakage.at_random < 1
+    assert any(note.startswith("1 of 1 test rows have a near-duplicate in train") for note in made.manifest.notes)
+    (pair,) = [json.loads(text) for text in (made.folder / "leakage.jsonl").read_text().splitlines()]
+    assert {pair["split"], pair["other_split"]} == {"train", "test"}
+    assert list(troubles(made)) == []
+
+
+def test_what_a_suite_asks_is_not_imported(workspace: Workspace, tmp_path: Path) -> None:
+    asked = "Write a Rust function that returns the largest of three numbers without any standard library call at all."
+    suites = workspace.profiles / "suites"
+    suites.mkdir(parents=True)
+    (suites / "mine.yaml").write_text(f"prompts: ['{{{{ask}}}}']\ntests: [{{vars: {{ask: '{asked}'}}}}]\n")
+    path = tmp_path / "chats.jsonl"
+    path.write_text("".join(json.dumps(messages(text, "Yes.")) + "\n" for text in (asked, "Something else")))
+    made = importing.import_(workspace, path)
+    assert made.dataset.manifest.rows["train"] == 1
+    assert made.bad == 0
+    assert made.dataset.manifest.left_out == {"like a prompt of the suite mine": 1}
+    assert "mine" in made.dataset.manifest.suites
+    path.write_text(json.dumps(messages(asked, "Yes.")) + "\n")
+    with pytest.raises(BadInput, match="every row of it is like what a suite asks"):
+        importing.import_(workspace, path)
+
+
+def test_rows_that_were_in_test_stay_there_when_a_file_is_split_again_and_it_is_told_when_they_train(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "chats.jsonl"
+    lines = [json.dumps(messages(f"Say {n}", f"It is {n}.")) + "\n" for n in range(60)]
+    path.write_text("".join(lines[:30]))
+    first = importing.import_(workspace, path, shares=(80, 10, 10)).dataset
+    tested = {row.id for row in stored.rows(first, "test")}
+    assert tested
+    path.write_text("".join(lines))
+    second = importing.import_(workspace, path, shares=(80, 10, 10), seed=7).dataset
+    assert tested <= {row.id for row in stored.rows(second, "test")}
+    assert second.manifest.previous == 1
+    third = importing.import_(workspace, path).dataset
+    both = len({row.id for row in stored.rows(second, "test")})
+    assert any(note.startswith(f"{both} rows of train were in test") for note in third.manifest.notes)
+
+
+def test_rows_that_are_never_tested_on_here_may_be_a_files_test(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "synthetic"
+    folder.mkdir()
+    for number, split in enumerate(("train", "validation", "test")):
+        (folder / f"{split}.jsonl").write_bytes(lines_of([agent_row(number, origin="synthetic", toolset="")]))
+    assert importing.import_(workspace, folder).dataset.manifest.rows == {"train": 1, "validation": 1, "test": 1}
 
 
 def test_lines_that_are_no_rows_are_listed_and_the_others_are_in(workspace: Workspace, tmp_path: Path) -> None:

@@ -77,7 +77,12 @@ def _not_kept_to(candidates: Sequence[Candidate], share: float, left: int) -> st
 def contaminated(candidates: Sequence[Candidate]) -> Chosen:
     """No row that resembles a prompt of a suite: what a model is measured with, it must not have learned."""
     kept = [item for item in candidates if not item.suite]
-    return kept, [_rejected(item, f"like a prompt of the suite {item.suite}") for item in candidates if item.suite]
+    return kept, [_rejected(item, like(item.suite)) for item in candidates if item.suite]
+
+
+def like(suite: str) -> str:
+    """Why a row that resembles a suite's prompt is left out."""
+    return f"like a prompt of the suite {suite}"
 
 
 def distinct(candidates: Sequence[Candidate]) -> Chosen:

@@ -83,6 +83,7 @@ def export(
     writer = _Writer(dataset, form, for_together, progress)
     with ExitStack() as files:
         for name, path in places.items():
+            atomic.sweep(path)
             writer.write(name, path, files.enter_context(atomic.writing(path)))
         if not any(item.rows for item in writer.files):
             raise BadInput(f"no row of {dataset.label} can be said so", fix=_most(writer.left_out))

@@ -11,27 +11,32 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.curation.redact_rules import switched_off
-from lora_tui.dataset import twins
 from lora_tui.dataset.candidate import Candidate
+from lora_tui.dataset.contamination import Prompts
 from lora_tui.dataset.describe import Placed, facts, hashed_files, sha256, tables, whole_hash
 from lora_tui.dataset.draft import draft
+from lora_tui.dataset.earlier_versions import Earlier, earlier
 from lora_tui.dataset.formats.formats import named
-from lora_tui.dataset.incoming import Incoming, Problem, Reader, counted, files
+from lora_tui.dataset.incoming import Problem, Reader, counted, files
+from lora_tui.dataset.incoming_splits import Split, as_told, drawn
+from lora_tui.dataset.leakage import write_pairs
 from lora_tui.dataset.left_out import LeftOut
 from lora_tui.dataset.model import (
+    LEAKAGE_FILE,
     MEMBERS_FILE,
     REJECTED_FILE,
     SPLITS,
     TOOLS_FILE,
     Dataset,
-    Leakage,
     Manifest,
     Member,
     Rejected,
+    Row,
 )
-from lora_tui.dataset.split import LEFT_OUT, Assigned, assign
+from lora_tui.dataset.split import LEFT_OUT, Assigned
 from lora_tui.dataset.spool import Spool
-from lora_tui.dataset.versions import MANIFEST, checked_name
+from lora_tui.dataset.taken import Kept, Told, taken
+from lora_tui.dataset.versions import MANIFEST, checked_name, of_name
 from lora_tui.workspace import toml
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -40,7 +45,6 @@ from lora_tui.workspace.profiles import Data
 Progress = Callable[[int, int], None]
 
 AS_RECORDED = Data(tool_target="as-recorded", cap=0, context=0)  # nothing is shaped anew
-_LISTED = 100  # problems told at once; rejected.jsonl lists all
 
 _encoder = msgspec.json.Encoder()
 
@@ -53,14 +57,6 @@ class Imported(msgspec.Struct, frozen=True):
     edited: int
     bad: int
     problems: list[Problem]
-
-
-class _Told(msgspec.Struct):
-    """What is counted while the files are read."""
-
-    formats: Counter[str]
-    edited: int = 0
-    problems: list[Problem] = []
 
 
 def import_(
@@ -76,8 +72,8 @@ def import_(
     """Make the next version of `name` (else: of the file's name) of a file, or of a folder with a file per split.
 
     format: the one it must be; else each row tells by its keys. shares: splits one file, what is alike together;
-    without it all rows of one file are in train. Every text goes through the redaction of secrets. Raises BadInput
-    when nothing of it is a row.
+    without it all rows of one file are in train. Every text goes through the redaction of secrets. As in a build, what
+    a suite asks is left out, and leakage.jsonl names the near-duplicates. Raises BadInput when nothing of it is a row.
     """
     form = named(format) if format else None
     name = name or _name_of(path)
@@ -91,16 +87,20 @@ def import_(
             "these files tell the splits already", where=str(path), fix="Leave out --split, or give one file."
         )
     reader = Reader(switched_off(workspace), form)
-    told = _Told(Counter())
+    told = Told(Counter())
     with draft(workspace.datasets / name) as making:
         with (making.folder / REJECTED_FILE).open("wb") as file, Spool(making.folder) as spool:
             left_out = LeftOut(file)
-            kept, splits = _taken(reader, found, spool, left_out, told, progress)
+            prompts = Prompts.of(workspace)
+            kept = taken(reader, found, spool, prompts, left_out, told, progress)
             if not kept:
-                raise _nothing(path, told.problems)
-            bad = sum(left_out.reasons.values())
-            assigned = _assigned(kept, splits, spool, shares, seed, whole)
-            members = _members(kept, assigned, left_out)
+                raise _nothing(path, told)
+            before = earlier(of_name(workspace, name))
+            made = _split(kept, spool, shares, seed, before)
+            assigned = made.assigned
+            left_out.add(made.rejected)
+            write_pairs(making.folder, made.rows, made.pairs, assigned.placed)
+            members = _members(made.rows, assigned, left_out)
             _write(making.folder, spool, members)
         if reader.toolsets:
             (making.folder / TOOLS_FILE).write_bytes(_encoder.encode(reader.toolsets))
@@ -115,89 +115,28 @@ def import_(
                 split_rule=assigned.rule,
                 imported=path.name,
                 left_out=counted(left_out.reasons),
+                previous=before.version,
+                suites=prompts.fingerprint(),
                 leakage=assigned.leakage,
-                notes=(*assigned.notes, *_notes(told, bad)),
+                notes=(*before.notes, *assigned.notes, *_notes(told)),
             )
             (making.folder / MANIFEST).write_text(toml.dump(manifest))
     dataset = Dataset(folder=workspace.datasets / name / str(number), manifest=manifest)
-    return Imported(dataset, counted(told.formats), told.edited, bad, told.problems)
+    return Imported(dataset, counted(told.formats), told.edited, told.bad, told.problems)
 
 
-def _taken(
-    reader: Reader,
-    found: Sequence[tuple[str, Path]],
-    spool: Spool,
-    left_out: LeftOut,
-    told: _Told,
-    progress: Progress | None,
-) -> tuple[list[Candidate], list[str]]:
-    """Every row that is one, waiting in the spool, with its split; what is none goes to rejected.jsonl at once."""
-    kept: list[Candidate] = []
-    splits: list[str] = []
-    seen: dict[tuple[str, int], str] = {}
-    done = 0
-    for where, path in found:
-        for item in reader.rows(path):
-            done += 1
-            if progress is not None:
-                progress(done, 0)
-            if isinstance(item, Incoming):
-                first = seen.setdefault((item.row.id, item.row.copy), item.where)
-                if first == item.where:
-                    told.formats[item.format] += 1
-                    told.edited += item.edited
-                    kept.append(_candidate(item, spool.put(item.row)))
-                    splits.append(where)
-                    continue
-                item = Problem(item.where, f"the same row twice: also {first}")
-            left_out.add([_rejected(item)])
-            if len(told.problems) < _LISTED:
-                told.problems.append(item)
-    return kept, splits
-
-
-def _candidate(item: Incoming, place: int) -> Candidate:
-    row = item.row
-    return Candidate(
-        id=row.id,
-        key=row.key,
-        example=0,
-        language=row.language,
-        source=row.source,
-        origin=row.origin,
-        shape=row.shape,
-        model=row.model,
-        licence=row.licence,
-        session=row.session,
-        root=row.session or row.id,
-        repository=row.repository,
-        created=0,
-        cluster=0,
-        characters=sum(len(message.content) for message in row.messages),
-        request="",
-        by_person=False,
-        findings=tuple(rule for rule, number in item.findings.items() for _ in range(number)),
-        place=place,
-    )
-
-
-def _assigned(
-    kept: Sequence[Candidate],
-    splits: Sequence[str],
-    spool: Spool,
-    shares: tuple[int, int, int] | None,
-    seed: int,
-    whole: bool,
-) -> Assigned:
+def _split(
+    kept: Sequence[Kept], spool: Spool, shares: tuple[int, int, int] | None, seed: int, before: Earlier
+) -> Split:
     """The split of each row: as the files have it, or drawn so that what is alike stays together."""
+    items = [one.item for one in kept]
+
+    def read(place: int) -> Row:
+        return spool.row(items[place].place)
+
     if shares is not None:
-        pairs = twins.pairs((spool.row(item.place) for item in kept), lambda number: spool.row(kept[number].place))
-        return assign(kept, pairs, shares, seed)
-    groups = [item.root for item in kept]
-    if whole:
-        notes = ("all rows are in train: nothing is held out to measure on",)
-        return Assigned(["train"] * len(kept), groups, "all in train", notes, Leakage())
-    return Assigned(list(splits), groups, "as the files had it", (), Leakage())
+        return drawn(items, read, shares, seed, before)
+    return as_told(items, [one.split for one in kept], [one.copy for one in kept], read, seed, before)
 
 
 def _members(kept: Sequence[Candidate], assigned: Assigned, left_out: LeftOut) -> list[Placed]:
@@ -211,13 +150,6 @@ def _members(kept: Sequence[Candidate], assigned: Assigned, left_out: LeftOut) -
         )
         members.append((item, member))
     return members
-
-
-def _rejected(problem: Problem) -> Rejected:
-    """The problem with a reason that is the same for all of its kind, so that they can be counted."""
-    reason, _, details = problem.reason.partition(": ")
-    about = f"{problem.where}: {details}" if details else problem.where
-    return Rejected(id="", example=0, reason=reason, request="", about=about)
 
 
 def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
@@ -234,7 +166,7 @@ def _write(folder: Path, spool: Spool, members: Sequence[Placed]) -> None:
 
 def _manifest(workspace: Workspace, folder: Path, members: Sequence[Placed], tools: bool) -> Manifest:
     covered = hashed_files(tools)
-    hashes = {name: sha256(folder / name) for name in (*covered, MEMBERS_FILE, REJECTED_FILE)}
+    hashes = {name: sha256(folder / name) for name in (*covered, MEMBERS_FILE, LEAKAGE_FILE, REJECTED_FILE)}
     known = facts(members)
     return Manifest(
         name="",
@@ -258,8 +190,12 @@ def _percent(rows: Sequence[int]) -> tuple[int, int, int]:
     return 100 - validation - test, validation, test
 
 
-def _notes(told: _Told, bad: int) -> tuple[str, ...]:
-    notes = [f"{bad} lines of the files are no rows of it: rejected.jsonl lists them"] if bad else []
+def _notes(told: Told) -> tuple[str, ...]:
+    notes = [f"{told.bad} lines of the files are no rows of it: rejected.jsonl lists them"] if told.bad else []
+    if told.like_suites:
+        notes.append(
+            f"{told.like_suites} rows are left out: they are like what a suite asks; rejected.jsonl lists them"
+        )
     notes += [f"{told.edited} rows were edited after they were exported"] if told.edited else []
     return tuple(notes)
 
@@ -272,7 +208,14 @@ def _name_of(path: Path) -> str:
     return name
 
 
-def _nothing(path: Path, problems: Sequence[Problem]) -> BadInput:
+def _nothing(path: Path, told: Told) -> BadInput:
+    problems = told.problems
+    if told.like_suites and not problems:
+        return BadInput(
+            "every row of it is like what a suite asks",
+            where=str(path),
+            fix="A model that learned them would prove nothing there: import other rows, or take the suite away.",
+        )
     first = f": {problems[0].where}: {problems[0].reason}" if problems else ""
     return BadInput(
         f"no row of it is a conversation{first}",

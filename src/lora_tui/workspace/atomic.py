@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +23,18 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """Fill a temporary file that then replaces `path`; on any error `path` stays as it was. Raises LoraTuiError."""
+    """Fill a temporary file that then replaces `path`; on any error `path` stays as it was. Raises LoraTuiError.
+
+    It may be read by whom the umask lets, or by whom the file that it replaces was.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        name = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}")
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        with suppress(OSError):  # no locks in this file system: then `sweep` has none either
+            fcntl.flock(handle, fcntl.LOCK_EX)  # the system lets go of it with the process
+        with suppress(FileNotFoundError):
+            os.fchmod(handle, path.stat().st_mode & 0o777)
     except OSError as error:
         raise _cannot(error, path) from error
     try:
@@ -36,7 +46,20 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _cannot(error, path) from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` left beside it."""
+    with suppress(OSError):
+        for left in [one for one in path.parent.iterdir() if one.name.startswith(_prefix(path))]:
+            with suppress(OSError), left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.half-"
 
 
 def _cannot(error: OSError, path: Path) -> LoraTuiError:
