@@ -216,6 +216,16 @@ def test_what_leaks_in_files_that_tell_their_splits_is_measured_and_told(workspa
     assert list(troubles(made)) == []
 
 
+def test_a_session_that_files_part_is_told_and_is_no_damage(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "parted"
+    folder.mkdir()
+    for number, split in enumerate(("train", "test")):
+        (folder / f"{split}.jsonl").write_bytes(lines_of([agent_row(number, session="one", toolset="")]))
+    made = importing.import_(workspace, folder).dataset
+    assert "1 sessions have rows in more than one split, as the files have it" in made.manifest.notes
+    assert list(troubles(made)) == []
+
+
 def test_what_a_suite_asks_is_not_imported(workspace: Workspace, tmp_path: Path) -> None:
     asked = "Write a Rust function that returns the largest of three numbers without any standard library call at all."
     suites = workspace.profiles / "suites"

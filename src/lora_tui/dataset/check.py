@@ -84,6 +84,11 @@ def troubles(dataset: Dataset) -> Iterator[Trouble]:
 
 def _files(dataset: Dataset) -> Iterator[Trouble]:
     known = dataset.manifest.files
+    there = {path.name for path in dataset.folder.iterdir() if not path.name.startswith(".")}
+    for name in sorted(there - known.keys() - {"manifest.toml"}):
+        yield Trouble(name, "is no file of this version")
+    if dataset.folder.name.isdigit() and int(dataset.folder.name) != dataset.manifest.version:
+        yield Trouble("manifest.toml", f"is that of {dataset.label}, and this is folder {dataset.folder.name}")
     for name, expected in known.items():
         path = dataset.folder / name
         if not path.is_file():

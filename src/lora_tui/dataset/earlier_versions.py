@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
-from lora_tui.dataset.model import MEMBERS_FILE, SPLITS, Dataset
-from lora_tui.dataset.stored import members, rows
+from lora_tui.dataset.model import MEMBERS_FILE, SPLITS, Member, Row
+from lora_tui.dataset.stored import lines
 from lora_tui.workspace.errors import BadInput
+
+_rows = msgspec.json.Decoder(Row)
+_members = msgspec.json.Decoder(Member)
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -21,19 +25,23 @@ class Earlier(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def earlier(known: Sequence[Dataset]) -> Earlier:
-    """What the versions of one name tell. One that cannot be read is told in the notes."""
+def earlier(versions: Path) -> Earlier:
+    """What the versions of one name tell, given the folder that holds them.
+
+    Whether a manifest can be read does not matter. A version whose rows cannot be read is told in the notes.
+    """
     test: set[str] = set()
     last: dict[str, set[str]] = {}
     notes: list[str] = []
     newest = 0
-    for dataset in sorted(known, key=lambda item: item.manifest.version):
+    for number in sorted(int(path.name) for path in versions.glob("*") if path.name.isdigit()):
         try:
-            found = _marks(dataset)
+            found = _marks(versions / str(number))
         except BadInput as error:
-            notes.append(f"{dataset.label} cannot be read ({error.what}): its test rows may be in train now")
+            label = f"{versions.name}@{number}"
+            notes.append(f"{label} cannot be read ({error.what}): its test rows may be in train now")
             continue
-        newest, last = dataset.manifest.version, found
+        newest, last = number, found
         test |= found["test"]
     return Earlier(
         version=newest,
@@ -44,14 +52,17 @@ def earlier(known: Sequence[Dataset]) -> Earlier:
     )
 
 
-def _marks(dataset: Dataset) -> dict[str, set[str]]:
+def _marks(folder: Path) -> dict[str, set[str]]:
+    """Ids and keys by split, from the members, else from the rows themselves. Raises BadInput."""
+    try:
+        return _of((member.split, member) for member in lines(folder / MEMBERS_FILE, _members, "a member"))
+    except BadInput:
+        return _of((name, row) for name in SPLITS for row in lines(folder / f"{name}.jsonl", _rows, "a row"))
+
+
+def _of(told: Iterable[tuple[str, Member | Row]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {name: set() for name in SPLITS}
-    if (dataset.folder / MEMBERS_FILE).is_file():
-        for member in members(dataset):
-            if member.split in found:
-                found[member.split] |= {member.id, member.key}
-    else:
-        for name in SPLITS:
-            for row in rows(dataset, name):
-                found[name] |= {row.id, row.key}
+    for split, item in told:
+        if split in found:
+            found[split] |= {item.id, item.key}
     return {name: marks - {""} for name, marks in found.items()}

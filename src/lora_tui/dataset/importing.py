@@ -36,7 +36,7 @@ from lora_tui.dataset.model import (
 from lora_tui.dataset.split import LEFT_OUT, Assigned
 from lora_tui.dataset.spool import Spool
 from lora_tui.dataset.taken import Kept, Told, taken
-from lora_tui.dataset.versions import MANIFEST, checked_name, of_name
+from lora_tui.dataset.versions import MANIFEST, checked_name
 from lora_tui.workspace import toml
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -95,7 +95,7 @@ def import_(
             kept = taken(reader, found, spool, prompts, left_out, told, progress)
             if not kept:
                 raise _nothing(path, told)
-            before = earlier(of_name(workspace, name))
+            before = earlier(workspace.datasets / name)
             made = _split(kept, spool, shares, seed, before)
             assigned = made.assigned
             left_out.add(made.rejected)

@@ -76,5 +76,11 @@ def as_told(
     if trained:
         notes.append(f"{trained} rows of train were in test in an earlier version: a test with both proves nothing")
     rule = "all in train" if whole else "as the files had it"
-    groups = [item.root for item in rows]
+    where: dict[str, set[str]] = {}
+    for item, split in zip(rows, placed, strict=True):
+        where.setdefault(item.root, set()).add(split)
+    parted = {name for name, found in where.items() if len(found) > 1}
+    if parted:
+        notes.append(f"{len(parted)} sessions have rows in more than one split, as the files have it")
+    groups = [item.id if item.root in parted else item.root for item in rows]
     return Split(list(rows), Assigned(placed, groups, rule, tuple(notes), leakage), pairs)

@@ -215,6 +215,12 @@ def _told(
             f"{largest.rows} of {real.total()} rows hang together as near-duplicates or one session; "
             f"they are in {placing.split_of(largest)}"
         )
+    if placed and shares[SPLITS.index("test")] and "test" not in placed:
+        notes.append(
+            "no row is in test: "
+            + ("all rows hang together" if len(groups) == 1 else "what hangs together is too large for it")
+            + "; accept examples of other sessions to have something to measure on"
+        )
     moved = [
         item
         for item, split in zip(candidates, placed, strict=True)

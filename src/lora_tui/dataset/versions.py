@@ -50,7 +50,7 @@ def build(
     if data.capture and data.shape == "plain":
         raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
     capture = without_secrets(load_capture(workspace, data.capture), switched_off(workspace)) if data.capture else None
-    asked = building.Asked(data, shares, seed, capture, earlier(of_name(workspace, name)))
+    asked = building.Asked(data, shares, seed, capture, earlier(workspace.datasets / name))
     return make(workspace, name, lambda folder: building.fill(workspace, folder, asked, progress), profile)
 
 
@@ -85,11 +85,6 @@ def versions(workspace: Workspace) -> list[Dataset]:
             except LoraTuiError:
                 continue
     return sorted(found, key=lambda item: (item.manifest.created, item.manifest.version), reverse=True)
-
-
-def of_name(workspace: Workspace, name: str) -> list[Dataset]:
-    """The versions of one name that can be read, newest first."""
-    return [item for item in versions(workspace) if item.manifest.name == name]
 
 
 def unreadable(workspace: Workspace) -> dict[str, str]:

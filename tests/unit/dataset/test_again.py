@@ -193,6 +193,11 @@ def manifest(folder: Path) -> None:
     path.write_text(path.read_text().replace('hash = "', 'hash = "0', 1))
 
 
+def renumbered(folder: Path) -> None:
+    path = folder / "manifest.toml"
+    path.write_text(path.read_text().replace("version = 1\n", "version = 7\n", 1))
+
+
 @pytest.mark.parametrize(
     ("damage", "told_of"),
     [
@@ -204,6 +209,8 @@ def manifest(folder: Path) -> None:
         (lambda folder: (folder / "validation.jsonl").unlink(), ("validation.jsonl", "is gone")),
         (lambda folder: (folder / "rejected.jsonl").write_text("x\n"), ("rejected.jsonl", "cannot be read")),
         (lambda folder: (folder / "leakage.jsonl").write_text("{}\n"), ("leakage.jsonl", "was changed")),
+        (lambda folder: (folder / "more.jsonl").write_text("{}\n"), ("more.jsonl", "is no file of this version")),
+        (renumbered, ("manifest.toml", "is that of rust@7, and this is folder 1")),
     ],
 )
 def test_damage_is_named_and_the_exit_code_says_so(
@@ -299,6 +306,7 @@ def test_a_row_edited_since_stays_in_test_by_its_example(told: Workspace) -> Non
 def test_an_earlier_version_that_cannot_be_read_is_told_and_blocks_nothing(told: Workspace) -> None:
     first = versions.build(told, "rust")
     (first.folder / "members.jsonl").write_text("half\n")
+    (first.folder / "train.jsonl").write_text("half\n")
     second = versions.build(told, "rust")
     assert any("rust@1 cannot be read" in note for note in second.manifest.notes)
     (first.folder / "manifest.toml").write_text("half")
@@ -306,6 +314,19 @@ def test_an_earlier_version_that_cannot_be_read_is_told_and_blocks_nothing(told:
     assert code == 0
     assert [item["label"] for item in json.loads(out)] == ["rust@2"]
     assert "rust@1" in versions.unreadable(told)
+
+
+@pytest.mark.parametrize("damaged", ["manifest.toml", "members.jsonl"])
+def test_rows_of_a_damaged_versions_test_stay_in_test_as_long_as_they_can_be_read(
+    told: Workspace, damaged: str
+) -> None:
+    first = versions.build(told, "rust")
+    tested = of_split(first, "test")
+    (first.folder / damaged).write_text("half")
+    fill(told, range(24, 60))
+    second = versions.build(told, "rust")
+    assert tested <= of_split(second, "test")
+    assert not any("cannot be read" in note for note in second.manifest.notes)
 
 
 def test_a_version_of_another_release_is_read_without_the_keys_that_are_not_known(told: Workspace) -> None:

@@ -164,6 +164,7 @@ def test_one_group_that_holds_everything_trains() -> None:
     assigned = assign(rows, [(number, number + 1, 0.8) for number in range(49)], SHARES, 42)
     assert set(assigned.placed) == {"train"}
     assert any("50 of 50 rows hang together" in note for note in assigned.notes)
+    assert any("accept examples of other sessions" in note for note in assigned.notes)
     assert any("too few test rows of rust" in note for note in assigned.notes)
 
 
