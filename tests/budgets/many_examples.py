@@ -1,12 +1,15 @@
-"""A workspace with many examples, written by SQL in a few seconds: for what must not depend on their number."""
+"""Workspaces with many examples or rows, written in a few seconds: for what must not depend on their number."""
 
 from __future__ import annotations
 
 import msgspec
 
 from lora_tui.curation.verdict import Evidence, Verdict
+from lora_tui.dataset.model import Count, Manifest, Row, RowMessage
 from lora_tui.sources.model import Message
+from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Data
 
 LANGUAGES = ("rust", "typescript", "python", "ruby", "swift", "none")
 PER_SESSION = 5
@@ -73,3 +76,43 @@ def fill(workspace: Workspace, number: int) -> None:
             "INSERT INTO example_text (rowid, text) VALUES (?, ?)",
             ((i, f"request {i} parser module{i % 97} tolerate empty lines") for i in range(1, number + 1)),
         )
+
+
+def version(workspace: Workspace, number: int) -> None:
+    """A dataset version many@1 with `number` rows of train, one of validation, one of test."""
+    folder = workspace.datasets / "many" / "1"
+    folder.mkdir(parents=True)
+    splits = {"train": range(1, number + 1), "validation": range(number + 1, number + 2)}
+    splits["test"] = range(number + 2, number + 3)
+    for split, numbers in splits.items():
+        with (folder / f"{split}.jsonl").open("wb") as file:
+            file.writelines(msgspec.json.encode(_row(i)) + b"\n" for i in numbers)
+    manifest = Manifest(
+        name="many",
+        version=1,
+        created=START / 1000,
+        hash="9f2c" * 16,
+        seed=42,
+        split=(80, 10, 10),
+        split_rule="as they come",
+        rows={split: len(numbers) for split, numbers in splits.items()},
+        recipe=Data(),
+        counts=(Count("rust", "opencode", number, 1, 1),),
+        files={},
+    )
+    (folder / "manifest.toml").write_text(toml.dump(manifest))
+
+
+def _row(i: int) -> Row:
+    asked = f"Request {i}: make the parser of module {i % 97} tolerate empty lines and write its tests"
+    return Row(
+        id=f"{i:032x}",
+        messages=[
+            RowMessage(role="user", content=asked),
+            RowMessage(role="assistant", content=f"Done, {i} tests pass."),
+        ],
+        language=LANGUAGES[i % 5],
+        source="opencode",
+        session=f"ses_{i // PER_SESSION:08}",
+        model="lab/model",
+    )

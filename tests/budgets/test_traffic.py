@@ -7,8 +7,11 @@ import re
 import statistics
 from pathlib import Path
 
+import many_examples
 import pytest
 from pty_harness import DOWN, Terminal, app
+
+from lora_tui.workspace.layout import Workspace
 
 MOVE = 700  # bytes to the terminal for one cursor-down
 
@@ -28,6 +31,19 @@ def _sessions(workspace: Path) -> Terminal:
 
 def test_a_cursor_move_costs_the_same_in_a_list_of_any_length(workspace_of_any_size: Path) -> None:
     with _sessions(workspace_of_any_size) as terminal:
+        sent = [terminal.press(DOWN) for _ in range(12)]
+    assert statistics.median(sent) <= MOVE, sent
+
+
+@pytest.mark.parametrize("rows", [1_000, 100_000])
+def test_a_cursor_move_in_a_version_costs_the_same_at_any_number_of_rows(tmp_path: Path, rows: int) -> None:
+    many_examples.version(Workspace(tmp_path / "workspace"), rows)
+    with Terminal(app(tmp_path / "workspace", "app", "dataset")) as terminal:
+        terminal.until("many@1")
+        terminal.drain(0.5)
+        terminal.press("\r")
+        terminal.until("Request 1:")
+        terminal.drain(0.5)
         sent = [terminal.press(DOWN) for _ in range(12)]
     assert statistics.median(sent) <= MOVE, sent
 

@@ -131,7 +131,7 @@ async def test_i_counts_what_the_rows_hold_and_what_of_the_suite_they_cover(labe
     async with dataset(labelled).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "rust@1", "52 %")
         await pilot.press("i")
-        text = await shown(pilot.app, "user turns", "what the suite asks", "parse a date", "adds two numbers")
+        text = await shown(pilot.app, "user turns", "what the suite five asks", "parse a date", "adds two numbers")
         assert text.index("parse a date") < text.index("a function that adds two")  # the least covered first
 
 
@@ -145,3 +145,154 @@ def test_looks(labelled: Workspace, size: tuple[int, int], snap_compare: Any) ->
         await shown(pilot.app, "rust@2", "52 %", *(["lab/model"] if size[0] > 100 else []))
 
     assert snap_compare(dataset(labelled), terminal_size=size, run_before=ready)
+
+
+async def _built(pilot: Any, name: str = "") -> None:
+    await shown(pilot.app, "52 %")
+    await pilot.press("b")
+    await shown(pilot.app, "21 accepted examples of rust")
+    await pilot.press(*(["ctrl+u", *name] if name else []), "enter")
+
+
+async def test_the_split_is_said_behind_the_name(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await _built(pilot, "half 50/50/0")
+        await shown(pilot.app, "half@1")
+        built = versions.find(labelled, "half@1")
+        assert built.manifest.split == (50, 50, 0)
+        assert built.manifest.rows["test"] == 0
+
+
+async def test_a_split_that_does_not_add_up_is_a_dialog(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await _built(pilot, "half 50/50/50")
+        await shown(pilot.app, "does not add up to 100", "as in 80/10/10")
+        await pilot.press("escape")
+        await until(lambda: not pilot.app.screen.is_modal)
+        assert not list(versions.versions(labelled))
+
+
+async def test_a_file_of_conversations_becomes_a_version(labelled: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "Old chats.jsonl"
+    said = '{"messages":[{"role":"user","content":"Add %d"},{"role":"assistant","content":"Added %d."}]}\n'
+    file.write_text("".join(said % (number, number) for number in range(4)) + '{"nothing":1}\n')
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("I")
+        await shown(pilot.app, "A file of conversations")
+        await pilot.press(*str(file), "enter")
+        await shown(pilot.app, "Old chats.jsonl becomes", "old-chats")
+        await pilot.press("enter")
+        await shown(pilot.app, "old-chats@1: 4 train, 0 validation, 0 test; 1 line left out")
+        await pilot.press("l")
+        await shown(pilot.app, "Left out of old-chats@1", "Old chats.jsonl:5")
+
+
+async def test_a_file_that_is_not_there_is_a_dialog(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("I")
+        await shown(pilot.app, "A file of conversations")
+        await pilot.press(*"/no/such", "enter")
+        await shown(pilot.app, "such becomes")
+        await pilot.press("enter")
+        await shown(pilot.app, "This did not work", "no such file or folder")
+
+
+async def test_an_import_that_is_stopped_leaves_nothing_and_the_next_one_works(
+    labelled: Workspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "many.jsonl"
+    said = '{"messages":[{"role":"user","content":"Ask %d"},{"role":"assistant","content":"Answer %d %s"}]}\n'
+    with file.open("w") as lines:
+        lines.writelines(said % (number, number, "word " * 100) for number in range(30_000))
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "52 %")
+        await pilot.press("I")
+        await shown(pilot.app, "A file of conversations")
+        await pilot.press(*str(file), "enter")
+        await shown(pilot.app, "many.jsonl becomes")
+        await pilot.press("enter")
+        await shown(pilot.app, "(S stops it)")
+        await pilot.press("b")
+        await shown(pilot.app, "Importing many.jsonl is under way")
+        await pilot.press("escape", "S")
+        await shown(pilot.app, "importing many.jsonl was stopped; nothing of it was kept")
+        assert not list(versions.versions(labelled))
+        assert not list(labelled.datasets.rglob("*.jsonl"))
+        await _built(pilot)
+        await shown(pilot.app, "rust@1")
+
+
+async def test_files_that_are_there_are_replaced_only_after_a_yes(labelled: Workspace, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "train.jsonl").write_text("mine\n")
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await _built(pilot)
+        await shown(pilot.app, "rust@1")
+
+        async def exported() -> None:
+            await pilot.press("x")
+            await shown(pilot.app, "Export as")
+            await pilot.press("enter")
+            await shown(pilot.app, "rust@1 as messages")
+            await pilot.press("ctrl+u", *str(out), "enter")
+            await shown(pilot.app, "train.jsonl", "Replace them?")
+
+        await exported()
+        await pilot.press("escape")
+        assert (out / "train.jsonl").read_text() == "mine\n"
+        await exported()
+        await pilot.press("enter")
+        await shown(pilot.app, "rust@1 as messages: 21 rows in")
+        assert (out / "train.jsonl").read_text() != "mine\n"
+
+
+async def test_what_a_version_left_out_is_listed_with_its_reasons(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await _built(pilot)
+        await shown(pilot.app, "rust@1")
+        await pilot.press("l")
+        found = list(versions.rejected(versions.find(labelled, "rust@1")))
+        assert found
+        await shown(pilot.app, "Left out of rust@1", found[0].reason)
+
+
+async def test_v_says_whether_a_version_is_what_was_built(labelled: Workspace) -> None:
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await _built(pilot)
+        await shown(pilot.app, "rust@1")
+        await pilot.press("v")
+        await shown(pilot.app, "✓ rust@1 is what was built")
+        await pilot.press("escape")
+        await until(lambda: not pilot.app.screen.is_modal)
+        with (versions.find(labelled, "rust@1").folder / "train.jsonl").open("ab") as file:
+            file.write(b"{}\n")
+        await pilot.press("v")
+        await shown(pilot.app, "✗ rust@1 is not what was built", "train.jsonl")
+
+
+async def test_after_the_statistics_tab_shows_the_version_again(labelled: Workspace) -> None:
+    run_stories.write_dataset(labelled)
+    async with dataset(labelled).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "rust@1", "52 %")
+        await pilot.press("i")
+        await shown(pilot.app, "rust@1  statistics", "opencode", "user turns")
+        await pilot.press("escape", "tab")
+        await shown(pilot.app, "built ", "6 label: reject")
+
+
+def test_large_numbers_of_rows_are_not_cut(labelled: Workspace) -> None:
+    import msgspec
+
+    from lora_tui.tui.screens.dataset.version_rows import VersionRows
+
+    made = run_stories.write_dataset(labelled)
+    rows = {"train": 800_000, "validation": 100_000, "test": 100_000}
+    source = VersionRows(
+        [msgspec.structs.replace(made, manifest=msgspec.structs.replace(made.manifest, rows=rows))], NOW
+    )
+    sizes = [column.width for column in source.columns(80)]
+    assert [cell.text for cell in source.cells(0)][1:4] == ["800,000 train", "100,000 validation", "100,000 test"]
+    assert all(len(cell.text) <= size for cell, size in zip(source.cells(0)[1:4], sizes[1:4], strict=True))

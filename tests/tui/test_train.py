@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import msgspec
@@ -70,9 +71,12 @@ async def test_errors_of_the_audit_are_to_be_named_before_it_starts(
     async with train(ready).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "error", "twins-across-splits", "in spite of 1 error")
         await pilot.press("s")
-        await shown(pilot.app, "2 test rows have a twin in train", "type what stands before the colon")
+        await shown(pilot.app, "2 test rows have a twin in train", "type the name that")
         await pilot.press(*"twins", "enter")
         await shown(pilot.app, "There is no error called 'twins'")
+        await pilot.press("escape")
+        await pilot.press("s", *"suite-in-train", "enter")
+        await shown(pilot.app, "Not named: twins-across-splits", "repair the dataset")
         await pilot.press("escape")
         assert not started
         await pilot.press("s", *"twins-across-splits", "enter")
@@ -115,6 +119,24 @@ async def test_a_plan_that_cannot_be_made_says_why_and_another_profile_still_can
         await shown(pilot.app, "no config.json", "/no/such/model")
         await pilot.press("k")
         await shown(pilot.app, "tiny on rust@1", "starts it")
+
+
+async def test_another_choice_does_not_wait_for_a_base_that_takes_its_time(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uncounted = run_stories.Training(num_train_epochs=16.0, max_length=77)
+    run_stories.write_profile(ready, msgspec.structs.replace(run_stories.PROFILE, name="zz", training=uncounted))
+    run_stories.write_profile(ready, msgspec.structs.replace(run_stories.PROFILE, name="zy"))
+    children: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(supervisor, "start", lambda run: children.append(run_stories.living(run)))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("G")
+        await until(lambda: bool(children))
+        await pilot.press("k")
+        await shown(pilot.app, "zy on rust@1", "starts it")
+    assert children[0].wait(10) != 0
+    assert not [path for path in ready.runs.glob("*") if "audit" in path.name]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])

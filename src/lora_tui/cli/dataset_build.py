@@ -14,6 +14,7 @@ from lora_tui.cli.dataset_text import version_data, version_text
 from lora_tui.cli.output import Cli, Number, json_option, pass_cli
 from lora_tui.dataset import versions
 from lora_tui.dataset.rebuild import rebuild
+from lora_tui.dataset.shares import shares as parsed_shares
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, load_profile
 
@@ -72,7 +73,7 @@ def build(
             cli.workspace,
             name,
             _recipe(recipe.data if recipe else Data(), given),
-            shares=_shares(split),
+            shares=parsed_shares(split),
             seed=seed,
             profile=recipe.name if recipe else "",
             progress=progress,
@@ -100,11 +101,3 @@ def _recipe(data: Data, given: dict[str, object]) -> Data:
     if unknown:
         raise BadInput(f"there is no outcome {min(unknown)!r}", fix=f"Known: {', '.join(get_args(Outcome))}.")
     return msgspec.structs.replace(data, **changes)
-
-
-def _shares(text: str) -> tuple[int, int, int]:
-    try:
-        train, validation, test = (int(part) for part in text.split("/"))
-    except ValueError:
-        raise BadInput(f"the split {text!r} cannot be read", fix="Write it as 80/10/10.") from None
-    return train, validation, test

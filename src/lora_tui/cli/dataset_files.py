@@ -11,6 +11,7 @@ from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.dataset import exporting, importing, together_rules, versions
 from lora_tui.dataset.formats.formats import FORMATS
 from lora_tui.dataset.model import SPLITS
+from lora_tui.dataset.shares import shares as parsed_shares
 from lora_tui.workspace.errors import BadInput
 
 _SHOWN = 20
@@ -69,7 +70,7 @@ def import_(cli: Cli, /, path: Path, name: str, format: str | None, shares: str 
             path,
             name,
             format=format or "",
-            shares=_shares(shares) if shares else None,
+            shares=parsed_shares(shares) if shares else None,
             seed=seed,
             progress=progress,
         )
@@ -135,14 +136,6 @@ def _imported(made: importing.Imported) -> str:
     if made.bad > _SHOWN:
         said.append(f"  and {made.bad - _SHOWN} more: lora-tui dataset rejected {made.dataset.label}")
     return "\n".join(said)
-
-
-def _shares(text: str) -> tuple[int, int, int]:
-    try:
-        train, validation, test = (int(part) for part in text.split("/"))
-    except ValueError:
-        raise BadInput(f"the split {text!r} cannot be read", fix="Write it as 80/10/10.") from None
-    return train, validation, test
 
 
 def _size(number: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,9 +13,12 @@ from textual.worker import Worker
 from lora_tui.tui.widgets.header_line import HeaderLine
 from lora_tui.tui.widgets.hint_line import HintLine
 from lora_tui.tui.widgets.too_small import TooSmall
+from lora_tui.workspace.errors import LoraTuiError
 
 if TYPE_CHECKING:
     from lora_tui.tui.app import LoraTuiApp
+
+Answer = TypeVar("Answer")
 
 
 class Stage(Screen[None]):
@@ -51,6 +55,19 @@ class Stage(Screen[None]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Textual tells this to the screen alone: hand it on to the app, which shows the errors."""
         self.shell.on_worker_state_changed(event)
+
+    def ask(self, dialog: Screen[Answer], then: Callable[[Answer], None]) -> None:
+        """Open a dialog; `then` gets what was answered, unless it was closed. Why it refuses that is shown."""
+
+        def answered(answer: Answer | None) -> None:
+            if answer is None:
+                return
+            try:
+                then(answer)
+            except LoraTuiError as error:
+                self.shell.show_error(error)
+
+        self.app.push_screen(dialog, answered)
 
     def tell(self, text: str) -> None:
         """A remark in the corner, instead of the one before: a pile of them would hide the rows."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
+import msgspec
+
 from lora_tui.dataset.diff import compared
 from lora_tui.dataset.model import Dataset
+from lora_tui.tui.safe_text import one_line
+from lora_tui.tui.screens.dataset.pages import WIDTH
+from lora_tui.tui.widgets.wrap import wrap
 
 _ROWS = 200
 _MARKS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
@@ -23,7 +28,8 @@ def page(before: Dataset, after: Dataset) -> str:
         for counts in (sums.rows, sums.languages):
             lines += [f"{name:14} {old:>9,} → {new:>9,}" for name, (old, new) in counts.items()]
             lines.append("")
-        lines += [f"{item.name}: {item.before} → {item.after}" for item in sums.settings]
+        for item in sums.settings:
+            lines += wrap(one_line(f"{item.name}: {_value(item.before)} → {_value(item.after)}"), WIDTH)
         lines += [""] if sums.settings else []
         for change in islice(changes, _ROWS):
             where = change.split or change.split_before
@@ -34,3 +40,10 @@ def page(before: Dataset, after: Dataset) -> str:
         if total > _ROWS:
             lines.append(f"and {total - _ROWS:,} more: lora-tui dataset diff {sums.before} {sums.after}")
     return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    """A setting as a person writes it."""
+    if value in (None, "", [], (), {}):
+        return "nothing"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -10,17 +10,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from lora_tui.dataset import versions
+from lora_tui.backends.counting import Cancelled
 from lora_tui.dataset.model import Dataset
+from lora_tui.dataset.shares import Shares
 from lora_tui.dataset.statistics import Statistics
 from lora_tui.tui.keymap import bindings
-from lora_tui.tui.screens.dataset import asking, supply, version_text
+from lora_tui.tui.screens.dataset import asking, pages, supply, tasks, version_text
 from lora_tui.tui.screens.dataset.comparison import page
-from lora_tui.tui.screens.dataset.statistics_lines import statistics_lines
+from lora_tui.tui.screens.dataset.statistics_lines import counted, statistics_lines
 from lora_tui.tui.screens.dataset.supply import Supply, supply_lines
+from lora_tui.tui.screens.dataset.tasks import Ended, Work
 from lora_tui.tui.screens.dataset.version_rows import VersionRows
 from lora_tui.tui.screens.dataset.version_text import Opened, version_lines
-from lora_tui.tui.screens.dialogs.ask import AskDialog
 from lora_tui.tui.screens.dialogs.page import PageDialog
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Line, LiveLines
@@ -28,9 +29,6 @@ from lora_tui.tui.widgets.transcript import Transcript
 from lora_tui.tui.widgets.virtual_list import VirtualList
 from lora_tui.tui.wording import many
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles import load_profile, profile_paths
-
-_TELL_EVERY = 50  # examples gone through between two words about it
 
 
 class DatasetScreen(Stage):
@@ -55,15 +53,6 @@ class DatasetScreen(Stage):
             super().__init__()
             self.opened = opened
 
-    class Building(Message):
-        """How far the build is; `done` None: it has ended, with a version or without."""
-
-        def __init__(self, name: str, done: int | None, built: Dataset | None = None) -> None:
-            super().__init__()
-            self.name = name
-            self.done = done
-            self.built = built
-
     class RowsCounted(Message):
         """A version's statistics."""
 
@@ -72,18 +61,20 @@ class DatasetScreen(Stage):
             self.dataset = dataset
             self.found = found
 
-    class Exported(Message):
-        """How far an export is, or where it went; '' when there is nothing to say."""
+    class Working(Message):
+        """How far what takes a while is; `ended` when it is over."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, ended: Ended | None = None) -> None:
             super().__init__()
             self.text = text
+            self.ended = ended
 
     def __init__(self) -> None:
         super().__init__()
         self._supply: Supply | None = None
         self._profile = ""
-        self._building = False
+        self._work: Work | None = None  # what takes a while, one at a time
+        self._told = ""  # what it came to
 
     def body(self) -> ComposeResult:
         """Supply over versions; a version beside or over them."""
@@ -118,8 +109,8 @@ class DatasetScreen(Stage):
         before = self._supply
         self._supply = message.supply
         self.query_one("#supply", LiveLines).show(partial(self._lines, message.supply))
-        if not self._building:
-            self._say(self._advice(message.supply))
+        if self._work is None:
+            self._say(self._told or self._advice(message.supply))
         if before is None or before.datasets != message.supply.datasets:
             self._show_versions(message.supply.datasets, message.show or self._label())
 
@@ -183,20 +174,20 @@ class DatasetScreen(Stage):
 
     def action_open(self) -> None:
         """Go through the version's rows."""
-        current = self._current()
-        if current is None:
-            raise BadInput("there is no version yet", fix="Build one with b.")
+        current = self._chosen("open")
         from lora_tui.tui.screens.version.screen import VersionScreen
 
         self.app.push_screen(VersionScreen(current))
 
     def action_read(self) -> None:
         """Read the version's page, or go back to the list; on a wide window both are there."""
+        current = self._current()
         if self.query_one("#version").has_focus:
             self.action_close()
-        elif self._current() is not None:
+        elif current is not None:
             self.add_class("-open")
             self.query_one("#version").focus()
+            self._open(current)
 
     def action_close(self) -> None:
         """Back to the list."""
@@ -210,29 +201,29 @@ class DatasetScreen(Stage):
     def action_build(self) -> None:
         """Ask for a name, then build."""
         found = self._supply
-        if found is None or self._building:
+        if found is None:
             return
+        self._idle()
         if not found.accepted:
             raise BadInput(f"no accepted example of {' or '.join(found.languages) or 'any language'}", fix=_FIRST)
-        confidence = found.profile.data.min_confidence if found.profile is not None else 0.0
-        sure = f", the machine at least {confidence:.0%} sure of the language," if confidence else ""
-        question = (
-            f"{many(found.accepted, 'accepted example')} of {', '.join(found.languages)}{sure} become a version of:"
-        )
 
-        def named(name: str | None) -> None:
-            if name:
-                self._building = True
-                self._say(f"building {name} …")
-                self._build(name, found)
+        def named(name: str, shares: Shares) -> None:
+            self._begin(tasks.build(self.shell.workspace, name, shares, found.profile))
 
-        self.app.push_screen(AskDialog("Build a dataset", question, found.name), named)
+        asking.name_and_split(self, found, named)
+
+    def action_import(self) -> None:
+        """Ask for a file, then make a version of it."""
+        self._idle()
+
+        def given(path: Path, name: str, shares: Shares | None) -> None:
+            self._begin(tasks.import_(self.shell.workspace, path, name, shares))
+
+        asking.file_and_name(self, given)
 
     def action_count(self) -> None:
         """Count what the version under the cursor holds."""
-        current = self._current()
-        if current is None:
-            raise BadInput("there is no version to count", fix="Build one with b.")
+        current = self._chosen("count")
         self.add_class("-open")
         reader = self.query_one("#version", Transcript)
         reader.show_lines(lambda width, folded: iter([[("counting …", "muted")]]))
@@ -241,14 +232,8 @@ class DatasetScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="open")
     def _count_rows(self, dataset: Dataset) -> None:
-        from lora_tui.curation.suites import prompts, suite_files
-        from lora_tui.dataset.statistics import statistics
-
-        workspace, profile = self.shell.workspace, dataset.manifest.profile
-        suite = load_profile(workspace, profile).verification.suite if profile in profile_paths(workspace) else ""
-        path = suite_files(workspace).get(suite)
-        asked = [(suite, prompt) for prompt in prompts(path)] if path is not None else []
-        self.post_message(self.RowsCounted(dataset, statistics(dataset, asked)))
+        chosen = self._supply.profile if self._supply is not None else None
+        self.post_message(self.RowsCounted(dataset, counted(self.shell.workspace, dataset, chosen)))
 
     def on_dataset_screen_rows_counted(self, message: RowsCounted) -> None:
         """Show it, unless the cursor is on another version by now."""
@@ -267,73 +252,84 @@ class DatasetScreen(Stage):
         def compare(first: Dataset, second: Dataset) -> None:
             self.app.push_screen(PageDialog("What changed", partial(page, first, second)))
 
-        asking.another_version(self.app, current, others, compare)
+        asking.another_version(self, current, others, compare)
 
     def action_export(self) -> None:
         """Ask for a format and a folder, then write the version there."""
+        current = self._chosen("export")
+        self._idle()
+
+        def given(format: str, folder: Path, replace: bool) -> None:
+            self._begin(tasks.export(current, format, folder, replace))
+
+        asking.format_and_folder(self, current, given)
+
+    def action_left_out(self) -> None:
+        """What the version under the cursor left out, and why."""
+        current = self._chosen("read")
+        self.app.push_screen(PageDialog(f"Left out of {current.label}", partial(pages.left_out, current)))
+
+    def action_verify(self) -> None:
+        """Whether the version under the cursor is what was built."""
+        current = self._chosen("check")
+        self.app.push_screen(PageDialog("Is it what was built?", partial(pages.verified, current)))
+
+    def _chosen(self, verb: str) -> Dataset:
+        """The version under the cursor. Raises BadInput where there is none."""
         current = self._current()
         if current is None:
-            raise BadInput("there is no version to export", fix="Build one with b.")
+            raise BadInput(f"there is no version to {verb}", fix="Build one with b, or import one with I.")
+        return current
 
-        def export(format: str, folder: Path) -> None:
-            self._say(f"exporting {current.label} as {format} …")
-            self._export(current, format, folder)
+    # ---- what takes a while
 
-        asking.format_and_folder(self.app, current, export)
+    def _idle(self) -> None:
+        """Raises BadInput while something is under way."""
+        if self._work is not None:
+            raise BadInput(f"{self._work.what} is under way", fix="Wait for it, or stop it with S.")
 
-    @work(thread=True, exit_on_error=False, group="export")
-    def _export(self, dataset: Dataset, format: str, folder: Path) -> None:
-        from lora_tui.dataset.exporting import export
+    def action_stop(self) -> None:
+        """Stop what is under way."""
+        if self._work is None:
+            raise BadInput("nothing is under way", fix="b builds, I imports, x exports.")
+        self._work.stop()
+        self._say(f"{self._work.what}: stopping …")
 
-        text = ""
+    def _begin(self, work: Work) -> None:
+        self._idle()
+        self._work = work
+        work.tell = self._hear
+        self._hear(f"{work.what} …")
+        self._do(work)
 
-        def tell(done: int, total: int) -> None:
-            if done % _TELL_EVERY == 0:
-                self.post_message(self.Exported(f"exporting {dataset.label}: {many(done, 'row')} written"))
+    def _hear(self, text: str) -> None:
+        self.post_message(self.Working(text))
 
+    @work(thread=True, exit_on_error=False, group="long")
+    def _do(self, work: Work) -> None:
+        ended = Ended()
         try:
-            made = export(dataset, format, folder, progress=tell)
-            rows = sum(item.rows for item in made.files)
-            text = f"{dataset.label} as {format}: {many(rows, 'row')} in {folder}"
-            text += f"; {many(len(made.left_out), 'row')} cannot be said so" if made.left_out else ""
+            ended = work.do(work)
+        except Cancelled:
+            ended = Ended(f"{work.what} was stopped; nothing of it was kept")
         finally:
-            self.post_message(self.Exported(text))
+            self.post_message(self.Working("", ended))
 
-    def on_dataset_screen_exported(self, message: Exported) -> None:
-        """Say how far it is, and where the files are."""
-        if message.text:
-            self._say(message.text)
-        elif self._supply is not None:
-            self._say(self._advice(self._supply))
-
-    @work(thread=True, exit_on_error=False, group="build")
-    def _build(self, name: str, found: Supply) -> None:
-        profile, built = found.profile, None
-
-        def tell(done: int, total: int) -> None:
-            if done % _TELL_EVERY == 0:
-                self.post_message(self.Building(name, done))
-
-        try:
-            built = versions.build(
-                self.shell.workspace,
-                name,
-                profile.data if profile is not None else versions.EVERYTHING,
-                profile=profile.name if profile is not None else "",
-                progress=tell,
-            )
-        finally:
-            self.post_message(self.Building(name, None, built))
-
-    def on_dataset_screen_building(self, message: Building) -> None:
-        """Say how far it is; show the new version."""
-        if message.done is not None:
-            self._say(f"building {message.name}: {many(message.done, 'example')} gone through")
+    def on_dataset_screen_working(self, message: Working) -> None:
+        """Say how far it is; show what came of it."""
+        if message.ended is None:
+            if self._work is not None and not self._work.stopped:
+                self._say(f"{message.text}  (S stops it)")
             return
-        self._building = False
-        if message.built is not None:
-            self.notify(f"{message.built.label} is built.", timeout=3, markup=False)
-        self._count(message.built.label if message.built is not None else "")
+        self._work, self._told = None, message.ended.text
+        if message.ended.label and not message.ended.text:
+            self.notify(f"{message.ended.label} is built.", timeout=3, markup=False)
+        self._count(message.ended.label)
+
+    def on_unmount(self) -> None:
+        """End what works for this screen: the app would wait for it."""
+        if self._work is not None:
+            self._work.stop()
 
 
 _FIRST = "Accept some first: under Sessions, with a."

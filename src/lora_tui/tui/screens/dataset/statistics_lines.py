@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from lora_tui.curation.suites import prompts, suite_files
 from lora_tui.dataset.coverage import Covered
-from lora_tui.dataset.model import SPLITS
-from lora_tui.dataset.statistics import Alike, Part, Statistics
+from lora_tui.dataset.model import SPLITS, Dataset
+from lora_tui.dataset.statistics import Alike, Part, Statistics, Tokens, statistics
 from lora_tui.tui.safe_text import fit, one_line
+from lora_tui.tui.screens.dataset.version_text import bars, counts_table
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import many
+from lora_tui.tui.wording import base_name, many
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Profile, load_profile, profile_paths
 
 _NAME = 14
 _NUMBER = 13
@@ -20,17 +24,31 @@ _PROMPTS = 12
 _POOR, _GOOD = 0.4, 0.7  # share of a prompt's words that the nearest row holds
 
 
+def counted(workspace: Workspace, dataset: Dataset, chosen: Profile | None) -> Statistics:
+    """Reads every row. What it covers is held against the suite of the version's profile, else of the chosen one."""
+    name = dataset.manifest.profile
+    profile = load_profile(workspace, name) if name in profile_paths(workspace) else chosen
+    suite = profile.verification.suite if profile is not None else ""
+    path = suite_files(workspace).get(suite)
+    return statistics(dataset, [(suite, prompt) for prompt in prompts(path)] if path is not None else [])
+
+
 def statistics_lines(found: Statistics, width: int, folded: bool) -> Iterator[Line]:
     """Everything; `folded` shows the first of each list."""
     yield [(one_line(found.label), "heading"), ("  statistics", "muted")]
     yield []
+    yield from counts_table(found.counts, folded)
+    yield []
     yield from _parts(found.parts)
+    for item in found.tokens:
+        yield from _tokens(item, width)
     yield from _coverage(found.coverage, width, folded)
     for title, groups in (
         ("rows alike, kept in one split", found.near_duplicates),
         ("rows with the same answer", found.same_answers),
     ):
         yield from _alike(title, groups, width, folded)
+    yield from _removed(found.removed, width, folded)
     for problem in found.problems:
         yield from ([(piece, "bad")] for piece in wrap(one_line(problem), width))
 
@@ -54,11 +72,33 @@ def _parts(parts: dict[str, Part]) -> Iterator[Line]:
     yield [("what roles say and what is trained on: in characters", "muted")]
 
 
+def _tokens(item: Tokens, width: int) -> Iterator[Line]:
+    """How long the rows are with one tokenizer, and what of them is trained on."""
+    share = f"{item.loss_tokens / item.tokens:.0%}" if item.tokens else "nothing"
+    told = f"  {many(item.tokens, 'token')} in train, {share} trained on"
+    for title, bins in (("tokens per row", item.lengths), ("tokens trained on per row", item.losses)):
+        if bins:
+            yield []
+            yield [(f"{title}: {one_line(base_name(item.base))}", "heading"), (told, "muted")]
+            yield from bars(bins, width)
+            told = ""
+
+
+def _removed(removed: Mapping[str, int], width: int, folded: bool) -> Iterator[Line]:
+    if not removed:
+        return
+    yield []
+    yield [("left out, because they are like others", "heading")]
+    told = list(removed.items())
+    for about, number in told[:_GROUPS] if folded else told:
+        yield [(fit(f"{number:,}", 10), "you"), (fit(one_line(about), width - 10).rstrip(), "")]
+
+
 def _coverage(covered: Sequence[Covered], width: int, folded: bool) -> Iterator[Line]:
     if not covered:
         return
     yield []
-    yield [("what the suite asks, and the nearest training row", "heading")]
+    yield [(f"what the suite {one_line(covered[0].suite)} asks, and the nearest training row", "heading")]
     for item in covered[:_PROMPTS] if folded else covered:
         tone = "bad" if item.share < _POOR else "good" if item.share >= _GOOD else "found"
         yield [

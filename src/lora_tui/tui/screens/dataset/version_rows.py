@@ -8,6 +8,8 @@ from lora_tui.dataset.model import SPLITS, Dataset
 from lora_tui.tui.safe_text import age, one_line
 from lora_tui.tui.widgets.virtual_list import Cell, Column
 
+_LEAST = {"train": 12, "validation": 15, "test": 9}  # cells of a split's column
+
 
 class VersionRows:
     """A RowSource over versions, newest first."""
@@ -21,9 +23,10 @@ class VersionRows:
 
     def columns(self, width: int) -> Sequence[Column]:
         """Name, rows per split, languages, age."""
+        most = {name: max((item.manifest.rows.get(name, 0) for item in self.datasets), default=0) for name in SPLITS}
         return (
             Column(18),
-            *(Column(size, right=True) for size in (12, 15, 9)),
+            *(Column(max(len(self._told(most[name], name)) + 1, least), right=True) for name, least in _LEAST.items()),
             Column(0),
             Column(3, right=True),
         )
@@ -33,7 +36,11 @@ class VersionRows:
         manifest = self.datasets[index].manifest
         return (
             Cell(one_line(self.datasets[index].label)),
-            *(Cell(f"{manifest.rows.get(name, 0):,} {name}") for name in SPLITS),
+            *(Cell(self._told(manifest.rows.get(name, 0), name)) for name in SPLITS),
             Cell("  " + one_line(", ".join(manifest.by_language)), "muted"),
             Cell(age(int(manifest.created * 1000), self._now), "muted"),
         )
+
+    @staticmethod
+    def _told(rows: int, split: str) -> str:
+        return f"{rows:,} {split}"

@@ -9,7 +9,7 @@ import msgspec
 from lora_tui.backends import audits
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import SPLITS, Count, Dataset, Manifest
-from lora_tui.jobs.audit import Audited
+from lora_tui.jobs.audit import Audited, Bin
 from lora_tui.tui.safe_text import fit, moment, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
@@ -45,7 +45,7 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
     if opened.damaged:
         yield [(f"changed since it was built: {', '.join(opened.damaged)}", "bad")]
     yield []
-    yield from _table(manifest, folded)
+    yield from counts_table(manifest.counts, folded)
     yield []
     yield from _leakage(manifest, width)
     for note in manifest.notes:
@@ -61,23 +61,31 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
             yield [(("" if number else name).ljust(_NAME), "muted"), (line, "")]
 
 
-def _table(manifest: Manifest, folded: bool) -> Iterator[Line]:
+def counts_table(counted: Sequence[Count], folded: bool) -> Iterator[Line]:
     """Language × source × split, the most rows first."""
     heads = "".join(fit(head, _NUMBER, right=True) for head in (*SPLITS, "together"))
     yield [(fit("language", _NAME) + fit("source", _NAME) + heads, "muted")]
-    counts = sorted(manifest.counts, key=lambda item: (-_together(item), item.language, item.source))
+    counts = sorted(counted, key=lambda item: (-_together(item), item.language, item.source))
     shown = counts[:_MOST] if folded else counts
     for count in shown:
         yield [
-            (fit(one_line(count.language), _NAME), "you"),
+            (fit(one_line(count.language) or "no language", _NAME), "you"),
             (fit(one_line(count.source), _NAME), ""),
             *_numbers(count),
         ]
     if len(counts) > len(shown):
         yield [(f"and {len(counts) - len(shown)} more (z unfolds)", "muted")]
     if len(counts) > 1:
-        rows = {name: manifest.rows.get(name, 0) for name in SPLITS}
+        rows = {name: sum(getattr(count, name) for count in counts) for name in SPLITS}
         yield [(fit("together", 2 * _NAME), ""), *_numbers(Count(language="", source="", **rows))]
+
+
+def bars(bins: Sequence[Bin], width: int) -> Iterator[Line]:
+    """A bar for each bin of a histogram."""
+    most = max((item.rows for item in bins), default=0) or 1
+    for item in bins:
+        filled = "█" * max(1 if item.rows else 0, round(min(_BAR, width - _NAME - 8) * item.rows / most))
+        yield [(fit(f"≤ {item.up_to:,}", _NAME), "muted"), (filled, "agent"), (f" {item.rows:,}", "")]
 
 
 def _together(count: Count) -> int:
@@ -110,10 +118,7 @@ def _tokens(audited: Audited, width: int) -> Iterator[Line]:
     yield [(fit(name, _NAME * 2), "agent"), (f" max_length {audited.max_length:,}", "muted")]
     text = f"{train.tokens:,} tokens in train, {share:.0%} trained on, longest {train.longest:,}: {told}"
     yield from ([(piece, tone)] for piece in wrap(text, width))
-    most = max((item.rows for item in train.lengths), default=0)
-    for item in train.lengths:
-        room = max(1, round(min(_BAR, width - _NAME - 8) * item.rows / most))
-        yield [(fit(f"≤ {item.up_to:,}", _NAME), "muted"), ("█" * room, "agent"), (f" {item.rows:,}", "")]
+    yield from bars(train.lengths, width)
 
 
 def _facts(manifest: Manifest) -> Mapping[str, str]:

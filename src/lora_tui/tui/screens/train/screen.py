@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 from textual import on, work
@@ -11,8 +12,10 @@ from textual.message import Message
 from textual.timer import Timer
 
 from lora_tui.backends import audits, local
+from lora_tui.backends.counting import Cancelled
 from lora_tui.backends.plan import Plan, plan
 from lora_tui.dataset.model import Dataset
+from lora_tui.jobs.audit import ERRORS
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import RunChosen
@@ -28,12 +31,13 @@ from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
 
 _REST = 0.4  # seconds a choice stands before it is planned
+_ALL = "Press s again and type every name that stands before a colon, or repair the dataset: F3, enter, f."
 
 Pair = tuple[Profile, Dataset]
 
 
 class TrainScreen(Stage):
-    """Owns the choice and its plan. One plan is made at a time; a choice made meanwhile is planned afterwards."""
+    """Owns the choice and its plan. One plan is made at a time; another choice stops it and is planned instead."""
 
     NAME = "train"
     CSS_PATH = "screen.tcss"
@@ -54,7 +58,7 @@ class TrainScreen(Stage):
             self.line = line
 
     class Planned(Message):
-        """A plan was made, or could not be."""
+        """A plan was made, or could not be; neither: nobody wanted it any more."""
 
         def __init__(self, pair: Pair, plan: Plan | None, error: LoraTuiError | None) -> None:
             super().__init__()
@@ -74,6 +78,7 @@ class TrainScreen(Stage):
         self._choices: Choices | None = None
         self._resting: Timer | None = None
         self._planning: Pair | None = None
+        self._unwanted = threading.Event()  # the plan being made
         self._plan: tuple[Pair, Plan] | None = None
         self._starting = False
 
@@ -155,21 +160,26 @@ class TrainScreen(Stage):
             self._show(partial(self._lines, self._plan[1]))
         elif self._planning is None:
             self._planning = pair
+            self._unwanted = threading.Event()
             self._say(f"planning {pair[0].name} on {pair[1].label} …")
-            self._make(pair)
+            self._make(pair, self._unwanted)
         elif self._planning != pair:
+            self._unwanted.set()
             self._say(f"{pair[0].name} on {pair[1].label} is planned next …")
 
     @work(thread=True, exit_on_error=False, group="plan")
-    def _make(self, pair: Pair) -> None:
+    def _make(self, pair: Pair, unwanted: threading.Event) -> None:
         made: Plan | None = None
-        problem: LoraTuiError | None = None
+        problem: LoraTuiError | None = LoraTuiError("the plan could not be made")
 
         def tell(line: str) -> None:
             self.post_message(self.Counting(line))
 
         try:
-            made = plan(self.shell.workspace, *pair, progress=tell)
+            made = plan(self.shell.workspace, *pair, progress=tell, cancelled=unwanted.is_set)
+            problem = None
+        except Cancelled:
+            problem = None
         except LoraTuiError as error:
             problem = error
         finally:
@@ -185,9 +195,8 @@ class TrainScreen(Stage):
         self._planning = None
         if message.plan is not None:
             self._plan = (message.pair, message.plan)
-        if message.pair == self._pair() and message.plan is None:
-            error = message.error or LoraTuiError("the plan could not be made")
-            self._show(partial(problem_lines, error))
+        if message.pair == self._pair() and message.error is not None:
+            self._show(partial(problem_lines, message.error))
         else:
             self._settle()
 
@@ -199,6 +208,10 @@ class TrainScreen(Stage):
 
     def _say(self, text: str) -> None:
         self.query_one("#plan", LiveLines).show(lambda width: [[(text, "accent")]])
+
+    def on_unmount(self) -> None:
+        """End what works for this screen."""
+        self._unwanted.set()
 
     # ---- what keys do
 
@@ -233,21 +246,19 @@ class TrainScreen(Stage):
             self._start(pair, ())
             return
 
-        def named(text: str | None) -> None:
-            if text is None:
-                return
+        def named(text: str) -> None:
             allow = tuple(text.replace(",", " ").split())
-            try:
-                audits.check_allowed(pair[1], made.audited, allow)
-            except LoraTuiError as error:
-                self.shell.show_error(error)
-                return
+            left = [item.code for item in errors if item.code not in allow]
+            if left and set(allow) <= set(ERRORS):
+                raise BadInput(f"not named: {', '.join(left)}", where=pair[1].label, fix=_ALL)
+            audits.check_allowed(pair[1], made.audited, allow)
             self._starting = True
             self._start(pair, allow)
 
         found = "\n".join(f"{item.code}: {item.message}" for item in errors)
-        question = f"{found}\n\nTo train in spite of it, type what stands before the colon."
-        self.app.push_screen(AskDialog("The audit found errors", question), named)
+        each = "each name" if len(errors) > 1 else "the name"
+        question = f"{found}\n\nTo train in spite of it, type {each} that stands before a colon."
+        self.ask(AskDialog("The audit found errors", question), named)
 
     @work(thread=True, exit_on_error=False, group="start")
     def _start(self, pair: Pair, allow: tuple[str, ...]) -> None:

@@ -93,7 +93,7 @@ def _facts(audited: Audited, width: int) -> Iterator[Line]:
     facts = {
         "batches": f"{packing.padded:.0%} full in random order, {packing.grouped:.0%} by length, "
         f"{packing.packed:.0%} packed into {many(packing.packs, 'row')}",
-        "languages": " · ".join(f"{name} {tokens:,}" for name, tokens in _most_first(audited.by_language))
+        "languages": " · ".join(f"{name or 'unknown'} {tokens:,}" for name, tokens in _most_first(audited.by_language))
         + " tokens trained on",
         "took": duration(audited.seconds),
     }

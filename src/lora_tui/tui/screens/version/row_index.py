@@ -134,10 +134,3 @@ def _asked(row: Row) -> str:
         elif message.role == "assistant" and message.weight:
             break
     return asked
-
-
-def _note(row: Row) -> str:
-    """What it is besides an ordinary row."""
-    if row.copy:
-        return f"repetition {row.copy}"
-    return "" if row.origin in ("session", "commit") else row.origin

@@ -370,13 +370,12 @@ class VersionScreen(Stage):
         if self._audited is None:
             raise BadInput("it has not been audited yet", fix="Press a first.")
         named = [item for item in self._audited.findings if item.rows]
+        if not named:
+            raise BadInput("nothing was found about any row", fix="Press a to read the audit.")
         choices = [("", "all rows"), *((item.code, told(item)) for item in named)]
 
-        def chosen(code: str | None) -> None:
-            if code is not None:
-                self._show(Shown(finding=code))
-
-        self.app.push_screen(ChooseDialog("Rows that a finding names", choices, self._shown.finding), chosen)
+        dialog = ChooseDialog("Rows that a finding names", choices, self._shown.finding)
+        self.ask(dialog, lambda code: self._show(Shown(finding=code)))
 
     def action_next_finding(self) -> None:
         """Go to the next row that a finding names."""
@@ -398,17 +397,14 @@ class VersionScreen(Stage):
         now = self._model.profile.name if self._model is not None else ""
         choices = [(item.profile.name, item.text) for item in self._choices]
 
-        def chosen(name: str | None) -> None:
-            found = next((item for item in self._choices if item.profile.name == name), None)
-            if found is None:
-                return
+        def chosen(name: str) -> None:
+            found = next(item for item in self._choices if item.profile.name == name)
             if not found.base:
-                self.shell.show_error(BadInput(found.problem, where=f"profile {found.profile.name}"))
-                return
+                raise BadInput(found.problem, where=f"profile {found.profile.name}")
             self._take(found)
             self.call_after_refresh(self._moved)
 
-        self.app.push_screen(ChooseDialog("Whose tokenizer, template and max_length", choices, now), chosen)
+        self.ask(ChooseDialog("Whose tokenizer, template and max_length", choices, now), chosen)
 
     def action_next_split(self) -> None:
         """The next split."""
