@@ -69,7 +69,7 @@ def windows(template: Template, row: Row, max_length: int, split: str = "") -> l
         whole = _window(talk, range(len(talk.messages)), ())
         if not turns:
             return [left_out("no_loss", len(whole.input_ids))]
-        pieces = _pieces(talk, turns, max_length)
+        pieces = _pieces(talk, turns, max_length, whole)
     except NotText:
         return [left_out("not_text")]
     except NotRendered as error:
@@ -98,10 +98,13 @@ def encode(template: Template, texts: Sequence[str]) -> list[Any]:
     return list(backend.encode_batch(list(texts), add_special_tokens=False))
 
 
-def _pieces(talk: Conversation, turns: Sequence[int], max_length: int) -> list[_Piece]:
+def _pieces(talk: Conversation, turns: Sequence[int], max_length: int, whole: Window) -> list[_Piece]:
     """In the order of their trained turns; turns without a place are in none."""
     pieces: list[_Piece] = []
     for count, found in views(talk, turns):
+        if count == len(talk.messages) and len(whole.input_ids) > max_length:
+            pieces += _split(talk, count, found, max_length)
+            continue
         window = _window(talk, range(count), found)
         if len(window.input_ids) <= max_length:
             pieces.append(_Piece(window, "", True))
@@ -111,7 +114,7 @@ def _pieces(talk: Conversation, turns: Sequence[int], max_length: int) -> list[_
 
 
 def _split(talk: Conversation, count: int, turns: Collection[int], max_length: int) -> list[_Piece]:
-    """Parts of the first `count` messages that fit, each with as much before it as fits too."""
+    """Parts of the first `count` messages, which are too many, that fit, each with as much before it as fits too."""
     head, requests = _requests(talk, count)
     wanted = [number for number, request in enumerate(requests) if set(request) & set(turns)]
     pieces: list[_Piece] = []
@@ -124,7 +127,8 @@ def _split(talk: Conversation, count: int, turns: Collection[int], max_length: i
     def beginning(last: int) -> Window | None:
         return fitting(0, last, [turn for request in requests[: last + 1] for turn in request if turn in turns])
 
-    first = _last_that_fits(wanted, beginning)  # what fits from the beginning on lacks no context: one part
+    shorter = [number for number in wanted if number + 1 < len(requests)]
+    first = _last_that_fits(shorter, beginning)  # what fits from the beginning on lacks no context: one part
     if first is not None:
         pieces.append(_Piece(first[1], "user turn", True))
         wanted = wanted[first[0] + 1 :]
@@ -166,9 +170,18 @@ def _split_at_edits(
 
 
 def _last_that_fits(choices: Sequence[int], fitting: Any) -> tuple[int, Window] | None:
-    """The place in `choices` of the last that fits, where each needs more room than the one before it."""
-    low, high = 0, len(choices)
+    """The place in `choices` of the last that fits, where each needs more room than the one before it.
+
+    From the small ones on, in steps that double: what is tried and does not fit is little longer than what does.
+    """
+    low, high, step = 0, len(choices), 1
     best: tuple[int, Window] | None = None
+    while low + step <= high:
+        window = fitting(choices[low + step - 1])
+        if window is None:
+            high = low + step - 1
+            break
+        best, low, step = (low + step - 1, window), low + step, 2 * step
     while low < high:
         middle = (low + high) // 2
         window = fitting(choices[middle])
