@@ -296,3 +296,18 @@ def test_large_numbers_of_rows_are_not_cut(labelled: Workspace) -> None:
     sizes = [column.width for column in source.columns(80)]
     assert [cell.text for cell in source.cells(0)][1:4] == ["800,000 train", "100,000 validation", "100,000 test"]
     assert all(len(cell.text) <= size for cell, size in zip(source.cells(0)[1:4], sizes[1:4], strict=True))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.usefixtures("utc")
+def test_statistics_look(labelled: Workspace, size: tuple[int, int], snap_compare: Any) -> None:
+    run_stories.write_suite(labelled, ("a function that adds two numbers", "parse a date"))
+    run_stories.write_base(labelled)
+    run_stories.write_audit(labelled, run_stories.write_dataset(labelled))
+
+    async def ready(pilot: Any) -> None:
+        await shown(pilot.app, "rust@1", "52 %")
+        await pilot.press("i")
+        await shown(pilot.app, "rust@1  statistics", "user turns")
+
+    assert snap_compare(dataset(labelled), terminal_size=size, run_before=ready)

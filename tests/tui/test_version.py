@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import run_stories
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Count, Dataset, Row, RowMessage
 from lora_tui.jobs.audit import Finding
+from lora_tui.jobs.token_view import Head, Part, Piece, Said, View
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
@@ -185,3 +187,74 @@ def test_looks(workspace: Workspace, version: Dataset, size: tuple[int, int], sn
             await shown(pilot.app, "error suite-in-train")
 
     assert snap_compare(app(workspace), terminal_size=size, run_before=ready)
+
+
+class _ByHand:
+    """Stands where the engine's tokenizer works: one view, made by hand."""
+
+    alive = True
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+
+    def ask(self, folder: Path, split: str, row: str, max_length: int) -> View:
+        said = (Said("user"), Said("assistant", 0), Said("user"), Said("assistant"))
+        pieces, heads = [], []
+        for number, (role, text) in enumerate(
+            (
+                ("user", "What is in this project?"),
+                ("assistant", "A compiler."),
+                ("user", "Write the parser of it."),
+                ("assistant", "```rust\nstruct Parser<'a> {\n    rest: &'a str,\n}\n```\nIt  reads 日本 too."),
+            )
+        ):
+            learned = int(number == 3)
+            heads.append(Head(len(pieces), number))
+            pieces += [Piece("<|im_start|>", (1,), 0, "<|im_start|>"), Piece(role, (9,)), Piece("\n", (3,))]
+            words = re.findall(r"\n|\s?[^\s]{1,5}|\s", text)
+            pieces += [Piece(word, (100 + at,), learned) for at, word in enumerate(words)]
+            pieces += [Piece("<|im_end|>", (2,), learned, "<|im_end|>"), Piece("\n", (3,), learned)]
+        loss = sum(piece.loss for piece in pieces)
+        part = Part(1, len(pieces), loss, tuple(pieces), tuple(heads))
+        return View(1, "row-parser", "train", 1, max_length, len(pieces), loss, said, (part,))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.usefixtures("utc")
+def test_tokens_look(
+    workspace: Workspace, version: Dataset, size: tuple[int, int], snap_compare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lora_tui.tui.screens.version import screen
+
+    monkeypatch.setattr(screen, "Looker", _ByHand)
+
+    async def ready(pilot: Any) -> None:
+        await opened(pilot)
+        await pilot.press("t")
+        await shown(pilot.app, "‹im_start›user", "A compiler.", "weight 0")
+
+    assert snap_compare(app(workspace), terminal_size=size, run_before=ready)
+
+
+@pytest.mark.usefixtures("utc")
+def test_the_audit_looks_wide(workspace: Workspace, version: Dataset, snap_compare: Any) -> None:
+    run_stories.write_audit(workspace, version, findings=FINDINGS)
+
+    async def ready(pilot: Any) -> None:
+        await opened(pilot)
+        await pilot.press("a")
+        await shown(pilot.app, "error suite-in-train", "tokens per training row", "longer than max_length, or")
+
+    assert snap_compare(app(workspace), terminal_size=(160, 50), run_before=ready)
+
+
+async def test_findings_that_name_no_row_are_no_list_to_choose_from(workspace: Workspace, version: Dataset) -> None:
+    run_stories.write_audit(workspace, version)
+    async with app(workspace).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await shown(pilot.app, "no findings")
+        await pilot.press("f")
+        await shown(pilot.app, "Nothing was found about any row")
