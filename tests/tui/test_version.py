@@ -227,9 +227,9 @@ class _ByHand:
 def test_tokens_look(
     workspace: Workspace, version: Dataset, size: tuple[int, int], snap_compare: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lora_tui.tui.screens.version import screen
+    from lora_tui.tui.screens.version import reading
 
-    monkeypatch.setattr(screen, "Looker", _ByHand)
+    monkeypatch.setattr(reading, "Looker", _ByHand)
 
     async def ready(pilot: Any) -> None:
         await opened(pilot)

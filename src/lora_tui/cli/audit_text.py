@@ -63,13 +63,12 @@ def histogram(title: str, bins: Iterable[Bin]) -> list[str]:
 
 
 def _splits(found: Audited) -> str:
-    left_out = {split: sum(item.split == split for item in found.left_out) for split in found.rows}
     rows = [
         (
             split,
             number,
             counted.rows,
-            left_out.get(split, 0),
+            found.all_left_out.get(split, 0),
             counted.tokens,
             counted.loss_tokens,
             f"{counted.loss_tokens / counted.tokens:.0%}" if counted.tokens else "-",

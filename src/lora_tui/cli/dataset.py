@@ -53,12 +53,12 @@ def list_(cli: Cli) -> None:
     )
 
 
-@group.command("show")
-@click.argument("name")
+@group.command("show", short_help="Show what is in a version, from where, and what leaks.")
+@click.argument("name", metavar="NAME[@N]")
 @json_option
 @pass_cli
 def show(cli: Cli, name: str) -> None:
-    """Show one version (NAME or NAME@N) and whether its files are what the manifest says."""
+    """Show one version: its rows, where they are from, how they were split, what leaks, and what was changed since."""
     found = versions.find(cli.workspace, name)
     damaged = versions.damaged_files(found)
     warning = f"\nCHANGED SINCE IT WAS BUILT: {', '.join(damaged)}" if damaged else ""
@@ -78,13 +78,13 @@ def show(cli: Cli, name: str) -> None:
     )
 
 
-@group.command("rejected")
-@click.argument("name")
+@group.command("rejected", short_help="List what a version left out, and why.")
+@click.argument("name", metavar="NAME[@N]")
 @click.option("--reason", metavar="TEXT", default="", help="Only where the reason holds this text.")
 @json_option
 @pass_cli
 def rejected(cli: Cli, name: str, reason: str) -> None:
-    """List what one version (NAME or NAME@N) left out, and why."""
+    """List what one version left out, and why."""
     found = [item for item in versions.rejected(versions.find(cli.workspace, name)) if reason in _why(item)]
     cli.emit(
         found,

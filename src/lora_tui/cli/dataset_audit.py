@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from lora_tui.backends import audits, bases, local
+from lora_tui.backends import audits, bases
+from lora_tui.backends.intact import check_intact
 from lora_tui.cli.audit_text import audit_text
 from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
 from lora_tui.dataset import versions
@@ -14,7 +15,7 @@ from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Model, Profile, load_profile
 
 
-@click.command("audit")
+@click.command("audit", short_help="Say what a model would be trained on, and what is wrong.")
 @click.argument("name", metavar="NAME[@N]")
 @click.option("--model", metavar="PATH_OR_ID", help="The base model: a folder or a Hugging Face id.")
 @click.option("--profile", metavar="NAME", help="Base, max_length and languages of this profile.")
@@ -32,7 +33,7 @@ def audit(
     """
     recipe = _recipe(cli, model, profile, max_length)
     dataset = versions.find(cli.workspace, name)
-    local.check_intact(dataset)
+    check_intact(dataset)
     base = bases.resolve(cli.workspace, recipe)
     with cli.progress("audit") as advance:
         found = audits.ensure(

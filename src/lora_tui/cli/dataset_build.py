@@ -21,12 +21,16 @@ from lora_tui.workspace.profiles import Data, Form, Outcome, Shape, ToolTarget, 
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-@click.command("build")
+@click.command("build", short_help="Make the next version from the accepted examples.")
 @click.argument("name")
-@click.option("--profile", metavar="P", help="Select and shape as this profile's [data] says; options go before it.")
+@click.option("--profile", metavar="NAME", help="As this profile's [data] says; options given here win over it.")
 @click.option("--language", "languages", multiple=True, metavar="L", help="Only this language (repeatable).")
 @click.option(
-    "--outcome", "outcomes", multiple=True, metavar="O", help="Only these: success,unknown,complained,failed."
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    metavar="O",
+    help="Only these (repeatable): success, unknown, complained, failed.",
 )
 @click.option("--model", "models", multiple=True, metavar="M", help="Only answers of this model (repeatable).")
 @click.option("--source", "sources", multiple=True, metavar="S", help="Only this source (repeatable).")
@@ -39,8 +43,14 @@ _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 @click.option("--capture", metavar="AGENT", help="Rows carry this agent's captured prompt and tools.")
 @click.option("--reasoning/--no-reasoning", default=None, help="Keep what the model thought. [no]")
 @recipe_options
-@click.option("--split", default="80/10/10", show_default=True, help="Train, validation and test in percent.")
-@click.option("--seed", default=42, show_default=True)
+@click.option(
+    "--split",
+    metavar="P/P/P",
+    default="80/10/10",
+    show_default=True,
+    help="Train, validation and test in percent.",
+)
+@click.option("--seed", default=42, show_default=True, help="Of what is drawn by chance.")
 @click.option(
     "--manifest",
     type=click.Path(path_type=Path),
@@ -59,7 +69,11 @@ def build(
     manifest: Path | None,
     **given: object,
 ) -> None:
-    """Make the next version of the dataset NAME."""
+    """Make the next version of the dataset NAME from the accepted examples.
+
+    What is alike stays in one split, what a suite asks stays out of train, and what was in test stays there.
+    `dataset rejected` lists what was left out.
+    """
     if manifest is not None:
         _alone(click.get_current_context())
         folder = manifest.parent if manifest.name == versions.MANIFEST else manifest

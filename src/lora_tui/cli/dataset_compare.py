@@ -18,7 +18,7 @@ from lora_tui.dataset.rebuild import made_again
 _SHOWN = 20
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check that a version is what was built.")
 @click.argument("name", metavar="NAME[@N]")
 @click.option(
     "--rebuild", is_flag=True, help="Also make it again from this workspace's examples and compare the bytes."
@@ -44,13 +44,13 @@ def verify(cli: Cli, /, name: str, rebuild: bool) -> None:
         click.get_current_context().exit(1)
 
 
-@click.command("diff")
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.command("diff", short_help="Show what changed from one version to another.")
+@click.argument("before", metavar="A[@N]")
+@click.argument("after", metavar="B[@N]")
 @json_option
 @pass_cli
 def diff(cli: Cli, before: str, after: str) -> None:
-    """Show what changed from version A to version B (NAME or NAME@N): rows and settings."""
+    """Show what changed from version A to version B: rows and settings."""
     one, other = versions.find(cli.workspace, before), versions.find(cli.workspace, after)
     with compared(one, other) as (sums, changes):
         if cli.json:

@@ -19,8 +19,8 @@ _format = click.Choice(list(FORMATS))
 _for = click.option("--for", "service", type=click.Choice(["together"]), help="Whose rules it must keep.")
 
 
-@click.command("export")
-@click.argument("name")
+@click.command("export", short_help="Write a version as files of another format.")
+@click.argument("name", metavar="NAME[@N]")
 @click.option("--format", "format", type=_format, default="messages", show_default=True, help="How rows are written.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A folder; with --split a file.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only this one.")
@@ -31,7 +31,7 @@ _for = click.option("--for", "service", type=click.Choice(["together"]), help="W
 def export(
     cli: Cli, /, name: str, format: str, output: Path, split: str | None, service: str | None, force: bool
 ) -> None:
-    """Write one version (NAME or NAME@N) as files of another format, a file per split.
+    """Write one version as files of another format, a file per split.
 
     What the format cannot say stands beside it under the key lora_tui, which other programs pass over: `dataset import`
     brings every row back as it was. With --for together only what Together takes is written.
@@ -50,12 +50,12 @@ def export(
     cli.emit({"dataset": found.label, **msgspec.to_builtins(made)}, lambda: _exported(made))
 
 
-@click.command("import")
+@click.command("import", short_help="Make a version of a file or folder.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--name", default="", help="Of the dataset; else the file's own name.")
+@click.option("--name", metavar="NAME", default="", help="Of the dataset; else the file's own name.")
 @click.option("--format", "format", type=_format, default=None, help="What it must be; else told by the keys.")
 @click.option("--split", "shares", metavar="P/P/P", help="Split one file in percent, as in 80/10/10. [all in train]")
-@click.option("--seed", default=42, show_default=True)
+@click.option("--seed", default=42, show_default=True, help="Of what is drawn by chance.")
 @json_option
 @pass_cli
 def import_(cli: Cli, /, path: Path, name: str, format: str | None, shares: str | None, seed: int) -> None:
@@ -89,7 +89,7 @@ def import_(cli: Cli, /, path: Path, name: str, format: str | None, shares: str 
     cli.emit(data, lambda: _imported(made))
 
 
-@click.command("check")
+@click.command("check", short_help="Say whether a file keeps a service's rules.")
 @click.argument("path", type=click.Path(path_type=Path))
 @_for
 @json_option

@@ -16,13 +16,13 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import load_profile, profile_paths
 
 
-@click.command("stats")
+@click.command("stats", short_help="Count languages, roles, duplicates, tokens, topics.")
 @click.argument("name", metavar="NAME[@N]")
 @click.option(
     "--suite",
     "suites",
     multiple=True,
-    metavar="S",
+    metavar="NAME",
     help="How far train speaks of this suite's prompts; again for more. Else the suite of the version's profile.",
 )
 @json_option

@@ -36,11 +36,11 @@ _CODES = {
 }
 
 
-@click.command("tokens")
-@click.argument("name")
+@click.command("tokens", short_help="Show a row token by token, and what of it is learned.")
+@click.argument("name", metavar="NAME[@N]")
 @click.argument("row", metavar="ID")
 @click.option("--model", metavar="PATH_OR_ID", help="Whose tokenizer and chat template; else those of --profile.")
-@click.option("--profile", metavar="P", help="Take the base and max_length of this profile.")
+@click.option("--profile", metavar="NAME", help="Take the base and max_length of this profile.")
 @click.option("--max-length", type=Number(1), help="Tokens of a training row. [of the profile, else 4096]")
 @click.option("--split", type=click.Choice(SPLITS), help="Look for the row only here.")
 @click.option("--ids", is_flag=True, help="One token per line, with its id.")
@@ -56,7 +56,7 @@ def tokens(
     split: str | None,
     ids: bool,
 ) -> None:
-    """Show row ID of the dataset NAME (or NAME@N) as the model will see it, and what of it is learned.
+    """Show row ID of a version as the model will see it, token by token, and what of it is learned.
 
     ID is the row's id, the beginning of it, or its place in a split, as train:3.
     """

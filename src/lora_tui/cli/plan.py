@@ -35,7 +35,7 @@ def text(made: Plan) -> str:
     validation = found.splits.get("validation", Counted())
     lines = [
         f"{made.profile} on {made.dataset}, base {made.base}",
-        f"  rows        {train.rows} to train on, {validation.rows} to validate, {len(found.left_out)} left out",
+        f"  rows        {train.rows} to train on, {validation.rows} to validate, {found.number_left_out:,} left out",
         f"  tokens      {train.tokens:,}, of which {train.loss_tokens:,} ({share:.0%}) carry loss",
         f"  longest     {found.longest:,} tokens, max_length {found.max_length:,}",
         f"  steps       {made.steps}",

@@ -27,7 +27,7 @@ def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
         [_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")],
         _row(
             "rows",
-            f"{train.rows:,} to train on, {validation.rows:,} to validate, {len(found.left_out):,} left out",
+            f"{train.rows:,} to train on, {validation.rows:,} to validate, {found.number_left_out:,} left out",
         ),
         _row("tokens", f"{train.tokens:,}, of which {train.loss_tokens:,} ({share:.0%}) carry loss"),
         _row("longest", f"{found.longest:,} tokens; max_length {found.max_length:,}"),
@@ -86,13 +86,13 @@ def _histogram(found: Audited, width: int) -> list[Line]:
 def _rows_left_out(found: Audited, width: int) -> list[Line]:
     if not found.left_out:
         return []
-    lines: list[Line] = [[], [(f"{many(len(found.left_out), 'row')} left out, never cut", "strong")]]
+    lines: list[Line] = [[], [(f"{many(found.number_left_out, 'row')} left out, never cut", "strong")]]
     for item in found.left_out[:_LEFT_OUT]:
         tokens = f"{item.tokens:,} tokens" if item.tokens else ""
         text = f"{fit(item.id, 14)} {fit(item.split, 11)} {fit(tokens, 15)} {LEFT_OUT[item.reason]}"
         lines.append([(fit(text, width).rstrip(), "muted")])
-    if len(found.left_out) > _LEFT_OUT:
-        lines.append([(f"and {len(found.left_out) - _LEFT_OUT} more", "muted")])
+    if found.number_left_out > _LEFT_OUT:
+        lines.append([(f"and {found.number_left_out - _LEFT_OUT:,} more", "muted")])
     return lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 
@@ -16,28 +16,29 @@ from textual.worker import get_current_worker
 
 from lora_tui.backends import audits
 from lora_tui.backends.counting import Cancelled
-from lora_tui.backends.token_view import Looker
-from lora_tui.dataset.model import Dataset, Row
+from lora_tui.dataset.model import Dataset
 from lora_tui.jobs.audit import Audited
 from lora_tui.jobs.token_view import View
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.safe_text import one_line
 from lora_tui.tui.screens.dialogs.choose import ChooseDialog
 from lora_tui.tui.screens.version import models
-from lora_tui.tui.screens.version.audit_lines import audit_lines, summary
+from lora_tui.tui.screens.version.about_lines import audit_line, listed_line
+from lora_tui.tui.screens.version.audit_lines import audit_lines
 from lora_tui.tui.screens.version.models import Choice
+from lora_tui.tui.screens.version.reading import Read, Reading
 from lora_tui.tui.screens.version.row_index import RowIndex
 from lora_tui.tui.screens.version.row_lines import row_lines
 from lora_tui.tui.screens.version.row_rows import VersionRowList
 from lora_tui.tui.screens.version.shown import Shown, marks, numbers, told
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.conversation_lines import Line
-from lora_tui.tui.widgets.live_lines import LiveLines, Piece
+from lora_tui.tui.widgets.live_lines import Line as LiveLine
+from lora_tui.tui.widgets.live_lines import LiveLines
 from lora_tui.tui.widgets.search_bar import SearchBar
 from lora_tui.tui.widgets.token_lines import token_lines
 from lora_tui.tui.widgets.transcript import Transcript
 from lora_tui.tui.widgets.virtual_list import VirtualList
-from lora_tui.tui.wording import many
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 _AUDIT = "audit"
@@ -76,13 +77,11 @@ class VersionScreen(Stage):
             self.audited = audited
 
     class Opened(Message):
-        """A row was read; `view`: its tokens, or why there are none."""
+        """A row was read."""
 
-        def __init__(self, number: int, row: Row | str, view: View | LoraTuiError | None) -> None:
+        def __init__(self, read: Read) -> None:
             super().__init__()
-            self.number = number
-            self.row = row
-            self.view = view
+            self.read = read
 
     class Auditing(Message):
         """How far the audit is; `audited` when it has ended."""
@@ -103,8 +102,7 @@ class VersionScreen(Stage):
         self._audited: Audited | None = None
         self._shown = Shown()
         self._pane = "row"  # or "tokens", or "audit"
-        self._looker: Looker | None = None
-        self._asking = threading.Lock()
+        self._reading = Reading()
         self._stop: threading.Event | None = None  # of the audit under way
         self._progress = ""
 
@@ -126,8 +124,7 @@ class VersionScreen(Stage):
         """End what works for this screen."""
         if self._stop is not None:
             self._stop.set()
-        if self._looker is not None:
-            self._looker.close()
+        self._reading.leave()
 
     @property
     def _list(self) -> VirtualList:
@@ -151,9 +148,7 @@ class VersionScreen(Stage):
 
     def _take(self, model: Choice | None) -> None:
         """Look at the version with this model from now on."""
-        if self._looker is not None and (model is None or model.base != self._looker.base):
-            self._looker.close()
-            self._looker = None
+        self._reading.leave(model)
         self._model = model
         self._audited = None
         self._know(model)
@@ -206,26 +201,12 @@ class VersionScreen(Stage):
     def _say(self) -> None:
         self.query_one("#about", LiveLines).show(self._about)
 
-    def _about(self, width: int) -> list[list[Piece]]:
-        listed = len(self._list.source)
+    def _about(self, width: int) -> Sequence[LiveLine]:
         total = len(self._index) if self._index is not None else sum(self.dataset.manifest.rows.values())
-        rows = many(total, "row") if self._shown.everything else f"{listed:,} of {many(total, 'row')}"
-        which = " · ".join(
-            part
-            for part in (self._shown.split, self._shown.finding, f"“{self._shown.words}”" if self._shown.words else "")
-            if part
-        )
-        first: list[Piece] = [(one_line(self.dataset.label), "strong"), (f"  {rows}", "")]
-        first += [(f"  {which}", "accent")] if which else []
-        if self._model is None:
-            return [first, [("m chooses the model to look at it with", "muted")]]
-        name = f"{self._model.profile.name}, max_length {self._model.profile.training.max_length:,}"
-        if self._progress:
-            return [first, [(self._progress, "accent"), (f"  {name}; S stops it", "muted")]]
-        if self._audited is None:
-            return [first, [(f"not audited for {name}: a counts and checks it", "muted")]]
-        tone = "bad" if self._audited.errors else "warn" if self._audited.findings else "good"
-        return [first, [(summary(self._audited), tone), (f"  {name}", "muted")]]
+        return [
+            listed_line(self.dataset, len(self._list.source), total, self._shown),
+            audit_line(self._model, self._audited, self._progress),
+        ]
 
     # ---- the row
 
@@ -246,45 +227,27 @@ class VersionScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="row")
     def _read(self, number: int, model: Choice | None) -> None:
-        index = self._index
-        if index is None:
-            return
-        try:
-            row: Row | str = index.row(number)
-        except (OSError, msgspec.DecodeError) as error:
-            row = f"this row cannot be read: {error}"
-        view: View | LoraTuiError | None = None
-        if model is not None and not isinstance(row, str):
-            with self._asking:  # one question at a time; a cursor that has moved on asks no more
-                if get_current_worker().is_cancelled:
-                    return
-                view = self._tokens(index, number, model)
-        self.post_message(self.Opened(number, row, view))
-
-    def _tokens(self, index: RowIndex, number: int, model: Choice) -> View | LoraTuiError:
-        try:
-            if self._looker is None or not self._looker.alive:
-                self._looker = Looker(model.base)
-            limit = model.profile.training.max_length
-            return self._looker.ask(self.dataset.folder, "", index.place(number), limit)
-        except LoraTuiError as error:
-            return error
+        if self._index is not None:
+            working = get_current_worker()
+            found = self._reading.read(self._index, number, model, lambda: working.is_cancelled)
+            if found is not None:
+                self.post_message(self.Opened(found))
 
     def on_version_screen_opened(self, message: Opened) -> None:
         """Show it, unless the cursor is on another row by now."""
-        if message.number != self._number() or not self._reader.display:
+        read = message.read
+        if read.number != self._number() or not self._reader.display:
             return
-        if isinstance(message.row, str):
-            text = message.row
+        brief = self._index.brief(read.number) if self._index is not None else None
+        if isinstance(read.row, str):
+            text = read.row
             self._reader.show_lines(lambda width, folded: iter([[(text, "bad")]]))
-            return
-        brief = self._index.brief(message.number) if self._index is not None else None
-        if isinstance(message.view, View):
-            self._reader.show_lines(partial(token_lines, message.view))
-        elif message.view is not None:
-            self._reader.show_lines(partial(_problem, message.view))
+        elif isinstance(read.view, View):
+            self._reader.show_lines(partial(token_lines, read.view))
+        elif read.view is not None:
+            self._reader.show_lines(partial(_problem, read.view))
         elif brief is not None:
-            self._reader.show_lines(partial(row_lines, message.row, brief.split, self._audited))
+            self._reader.show_lines(partial(row_lines, read.row, brief.split, self._audited))
 
     # ---- the audit
 
