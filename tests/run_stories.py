@@ -263,6 +263,7 @@ def write_audit(
             splits={"train": counted, "validation": validation, "test": validation},
             rows={"train": 33, "validation": 4, "test": 4},
             left_out=(audit.LeftOut("5c1f", "train", "too_long", 2300), audit.LeftOut("77aa", "train", "no_loss", 120)),
+            all_left_out={"train": 2},
             cut=(),
             findings=findings,
             packing=audit.Packing(padded=0.71, grouped=0.93, packed=0.98, packs=26),

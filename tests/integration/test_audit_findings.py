@@ -324,3 +324,82 @@ def test_a_prompt_far_longer_than_the_others_is_a_note(found: Callable[..., Audi
     splits["train"].append(row("wordy", "please " * 28, "No."))
     finding = named(found(splits), "long-prompts")
     assert (finding.severity, finding.rows) == ("note", ("wordy",))
+
+
+def test_a_template_that_leaves_the_questions_out_is_an_error(
+    found: Callable[..., Audited], changed_base: Callable[..., Path]
+) -> None:
+    answers = "{% for item in messages if item.role == 'assistant' %}{{ item.content + '<|im_end|>' }}{% endfor %}"
+    audited = found(clean(), changed_base(lambda source: answers))
+    finding = named(audited, "everything-trained")
+    assert (finding.severity, finding.count) == ("error", 8)
+    assert "instruct" in finding.fix
+    assert named(audited, "all-loss").count == 12
+    assert audited.train.rows == 0
+
+
+def test_a_template_that_changes_earlier_turns_is_reported(
+    found: Callable[..., Audited], changed_base: Callable[..., Path]
+) -> None:
+    longer = (
+        "{%- for message in messages %}{{- '<|im_start|>' + message.role + ' ' + loop.length|string + '\\n' }}"
+        "{{- message.content + '<|im_end|>\\n' }}{%- endfor %}"
+        "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+    )
+    finding = named(found(clean(), changed_base(lambda source: longer)), "rewritten")
+    assert (finding.severity, finding.count) == ("warning", 12)
+    assert "changes afterwards" in finding.message
+
+
+def test_a_dataset_that_is_nearly_all_context_is_a_note(found: Callable[..., Audited]) -> None:
+    splits = clean()
+    for number, item in enumerate(splits["train"]):
+        item["messages"][0]["content"] += "".join(f" word{number}{place}" for place in range(80))
+        item["messages"][1]["content"] = "No."
+    finding = named(found(splits, max_length=2048), "low-loss-share")
+    assert finding.severity == "note"
+    assert "of the tokens carry loss" in finding.message
+
+
+def test_rows_of_context_alone_are_named_each(found: Callable[..., Audited]) -> None:
+    splits = clean()
+    for item in splits["train"]:
+        item["messages"][1]["weight"] = 0
+    audited = found(splits)
+    assert named(audited, "no-loss").count == 8
+    assert named(audited, "no-loss").rows == tuple(item["id"] for item in splits["train"])
+    assert "8 rows" in named(audited, "nothing-to-train").message
+
+
+def test_a_template_without_a_place_for_a_system_message_names_the_rows(
+    found: Callable[..., Audited], changed_base: Callable[..., Path]
+) -> None:
+    gemma = (
+        "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+        "{% endif %}{% for message in messages %}{% set role = 'model' if message.role == 'assistant' else 'user' %}"
+        "{{ '<|im_start|>' + role + '\\n' + message.content + '<|im_end|>\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>model\\n' }}{% endif %}"
+    )
+    splits = clean()
+    for item in splits["train"][:3]:
+        item["messages"].insert(0, {"role": "system", "content": "Be kind."})
+    audited = found(splits, changed_base(lambda source: gemma))
+    assert named(audited, "not-rendered").count == 3
+    assert "System role not supported" in named(audited, "not-rendered").message
+    assert audited.train.rows == 5
+
+
+@pytest.mark.parametrize("count", [0, 40])
+def test_every_finding_says_what_to_do(
+    found: Callable[..., Audited], changed_base: Callable[..., Path], count: int
+) -> None:
+    splits = clean() | {"validation": []}
+    splits["train"] += [row(f"mute-{n}", f"Say {n}.", None) for n in range(count)]
+    splits["train"][0]["messages"][0]["content"] += "<|im_end|>"
+    splits["train"][1]["language"] = "ruby"
+    audited = found(splits, changed_base(pad_token=None))
+    assert len(audited.findings) >= 4
+    for item in audited.findings:
+        assert item.fix.endswith("."), item
+        assert "{" not in item.message + item.fix
+        assert "[" not in item.message

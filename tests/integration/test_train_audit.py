@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -168,6 +170,90 @@ def test_an_audit_that_nobody_wants_any_more_leaves_nothing(
         audits.ensure(workspace, dataset, str(tiny_base), profile, cancelled=lambda: True)
     assert list(workspace.runs.iterdir()) == []
     assert sorted(path.name for path in dataset.folder.iterdir()) == before
+
+
+def test_an_audit_whose_process_is_told_to_end_says_so_and_leaves_nothing(
+    workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
+) -> None:
+    dataset = version(*(row(f"r{n}", f"Say {n}.", f"{n} " * 200) for n in range(4000)))
+
+    def end(stage: str, done: int, total: int) -> None:
+        if stage == "count tokens" and done:
+            (run,) = supervisor.runs(workspace)
+            os.kill(toml.load(run.folder / "process.toml", supervisor.Process).pid, signal.SIGTERM)
+
+    with pytest.raises(LoraTuiError, match="told to end"):
+        audits.ensure(workspace, dataset, str(tiny_base), profile, progress=end)
+    assert list(workspace.runs.iterdir()) == []
+    assert not list((dataset.folder / audit.FOLDER).glob("*"))
+
+
+def test_an_audit_whose_process_is_killed_says_so_and_the_next_one_succeeds(
+    workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
+) -> None:
+    dataset = version(*answers())
+
+    def kill(stage: str, done: int, total: int) -> None:
+        (run,) = supervisor.runs(workspace)
+        supervisor.kill(run)
+
+    with pytest.raises(LoraTuiError, match="killed, or out of memory"):
+        audits.ensure(workspace, dataset, str(tiny_base), profile, progress=kill)
+    assert not list((dataset.folder / audit.FOLDER).glob("*"))
+    assert audits.ensure(workspace, dataset, str(tiny_base), profile).train.rows == 9
+
+
+def test_two_audits_of_the_same_pair_at_once_say_the_same(
+    workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
+) -> None:
+    dataset = version(*answers())
+    command = lora_tui(workspace, "dataset", "audit", "small", "--profile", "small", "--json")
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [child.communicate(timeout=120) for child in both]
+    assert [child.returncode for child in both] == [0, 0], told
+    one, other = ({**json.loads(said), "seconds": 0} for said, _ in told)
+    assert one == other
+    assert len(audits.every(dataset)) == 1
+    assert list(workspace.runs.iterdir()) == []
+
+
+def test_rows_that_were_changed_are_neither_counted_nor_trained_on(
+    workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
+) -> None:
+    dataset = version(*answers())
+    path = dataset.folder / "train.jsonl"
+    built = hashlib.sha256(path.read_bytes()).hexdigest()
+    dataset = msgspec.structs.replace(
+        dataset, manifest=msgspec.structs.replace(dataset.manifest, files={"train.jsonl": built})
+    )
+    (dataset.folder / "manifest.toml").write_text(toml.dump(dataset.manifest))
+    job = Train(profile=profile, base=str(tiny_base), dataset=str(dataset.folder), dataset_hash=dataset.manifest.hash)
+    waiting = supervisor.create(workspace, job, "waits")
+    path.write_text(path.read_text().replace("snow", "fire"))
+    with pytest.raises(BadInput, match=r"changed since it was built: train\.jsonl"):
+        audits.ensure(workspace, dataset, str(tiny_base), profile)
+    assert audits.every(dataset) == []
+    assert main([str(waiting.folder / "job.toml")]) == 2
+    assert "changed since this run was started: train.jsonl" in RunView.of(waiting).failure
+    other = supervisor.create(workspace, msgspec.structs.replace(job, dataset_hash="6" * 64), "another")
+    path.write_text(path.read_text().replace("fire", "snow"))
+    assert main([str(other.folder / "job.toml")]) == 2
+    assert "another version is there" in RunView.of(other).failure
+
+
+def test_an_audit_lists_the_first_rows_left_out_and_counts_all(
+    workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
+) -> None:
+    dataset = version(*answers(), *(row(f"mute-{n:05}", f"Say {n}.", None) for n in range(audit.LISTED + 200)))
+    found = audits.ensure(workspace, dataset, str(tiny_base), profile)
+    assert len(found.left_out) == audit.LISTED
+    assert found.all_left_out == {"train": audit.LISTED + 200}
+    assert found.number_left_out == audit.LISTED + 200
+    (told,) = [item for item in found.findings if item.code == "no-loss"]
+    assert (told.count, len(told.rows)) == (audit.LISTED + 200, audit.ROWS_NAMED)
+    command = lora_tui(workspace, "dataset", "audit", "small", "--profile", "small")
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert f" {audit.LISTED + 200:,} " in said or f" {audit.LISTED + 200} " in said
 
 
 def test_an_audit_that_fails_says_why(

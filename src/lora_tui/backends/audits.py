@@ -11,6 +11,7 @@ import msgspec
 
 from lora_tui.backends import bases
 from lora_tui.backends.counting import Tell, do, unheard
+from lora_tui.backends.intact import check_intact
 from lora_tui.curation import suites
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import audit
@@ -45,10 +46,12 @@ def ensure(
     """The audit, made by the engine where there is none yet.
 
     only: names of the suites whose prompts must not be trained on; None for every one.
-    Raises Cancelled when `cancelled` says so, LoraTuiError with the reason when it cannot be made.
+    Raises Cancelled when `cancelled` says so, LoraTuiError with the reason when it cannot be made, also where the
+    dataset's files are not what was built.
     """
     if (found := cached(workspace, dataset, base, profile, only)) is not None:
         return found
+    check_intact(dataset)  # what is counted would be kept as that of the rows that were built
     asked = job(workspace, dataset, base, profile, only)
     do(workspace, asked, f"audit of {dataset.label}", progress, cancelled)
     made = audit.load(Path(asked.output))

@@ -59,6 +59,9 @@ def do(
         word = view.last_word
         if isinstance(word, journal.Failed):
             raise LoraTuiError(word.reason, where=word.where, fix=word.fix)
+        if isinstance(word, journal.Stopped):
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise LoraTuiError(f"{title}: its process was told to end", fix="Ask again; it begins anew.")
         raise LoraTuiError(view.failure or "the counting ended early", where=str(run.folder / "stderr.log"))
     supervisor.wait(run, 10)
     shutil.rmtree(run.folder, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from lora_tui.backends import audits, bases
 from lora_tui.backends.counting import Tell, unheard
-from lora_tui.dataset import versions
+from lora_tui.backends.intact import check_intact
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
@@ -24,17 +24,6 @@ def missing(profile: Profile) -> str:
     if "8bit" in profile.training.optim and importlib.util.find_spec("bitsandbytes") is None:
         return f"optim {profile.training.optim} needs bitsandbytes, which is not installed"
     return ""
-
-
-def check_intact(dataset: Dataset) -> None:
-    """Raises BadInput when the dataset's files are not what was built."""
-    if changed := versions.damaged_files(dataset):
-        name = dataset.manifest.name
-        raise BadInput(
-            f"the dataset {dataset.label} was changed since it was built: {', '.join(changed)}",
-            where=str(dataset.folder),
-            fix=f"Build its next version: lora-tui dataset build {name}",
-        )
 
 
 def train(

@@ -9,6 +9,7 @@ import msgspec
 
 from lora_tui.backends import audits, bases, local, measure, memory
 from lora_tui.backends.hardware import Machine, machine
+from lora_tui.backends.intact import check_intact
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.audit import Audited, Finding
@@ -54,7 +55,7 @@ def plan(
     def tell(stage: str, done: int, total: int) -> None:
         progress(f"{stage}: {done:,} of {total:,}" if total else stage)
 
-    local.check_intact(dataset)
+    check_intact(dataset)
     base = bases.resolve(workspace, profile)
     audited = audits.ensure(workspace, dataset, base, profile, progress=tell, cancelled=cancelled)
     measured = measure.ensure(workspace, base, profile, progress=tell, cancelled=cancelled)

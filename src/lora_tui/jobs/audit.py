@@ -12,7 +12,7 @@ from lora_tui.workspace.errors import BadInput
 
 FILE = "audit.json"
 FOLDER = "audits"  # in the folder of the dataset version
-VERSION = 1  # raise it when the same dataset and base would give another audit
+VERSION = 2  # raise it when the same dataset and base would give another audit
 
 Reason = Literal["too_long", "no_loss", "all_loss", "not_text", "not_rendered", "rewritten"]
 Severity = Literal["error", "warning", "note"]
@@ -31,6 +31,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 ROWS_NAMED = 100
+LISTED = 1000  # rows left out, and rows in parts, that an audit lists; all are counted
 
 # What forbids training unless it is allowed by name.
 ERRORS = (
@@ -103,8 +104,8 @@ class Audited(msgspec.Struct, frozen=True):
     max_length: int
     splits: dict[str, Counted]
     rows: dict[str, int]  # per split, as they stand in the files
-    left_out: tuple[LeftOut, ...]
-    cut: tuple[Cut, ...]
+    left_out: tuple[LeftOut, ...]  # the first LISTED
+    cut: tuple[Cut, ...]  # the first LISTED
     findings: tuple[Finding, ...]
     packing: Packing
     longest: int  # tokens of the longest row of train, split, left out or not
@@ -113,11 +114,18 @@ class Audited(msgspec.Struct, frozen=True):
     layers: int
     seconds: float  # it took
     by_language: dict[str, int] = {}  # loss tokens of train
+    all_left_out: dict[str, int] = {}  # per split, listed or not; a part of a row counts as one
+    all_cut: int = 0
 
     @property
     def train(self) -> Counted:
         """The split that is trained on."""
         return self.splits.get("train", Counted())
+
+    @property
+    def number_left_out(self) -> int:
+        """Rows, and parts of rows, that are not trained on, over all splits."""
+        return sum(self.all_left_out.values())
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from lora_tui.jobs import journal, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
-from lora_tui.worker.stopping import StopRequest
+from lora_tui.worker.stopping import Ended, StopRequest
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
     stop.listen()
     try:
         _work(file, folder, log, stop)
+    except Ended:
+        log.write(journal.Stopped())
     except Exception as error:
         traceback.print_exc()
         failed = _failure(error)
@@ -59,6 +61,8 @@ def main(arguments: list[str]) -> int:
 
 def _work(file: JobFile, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
     log.write(journal.Progress(stage="load the engine", done=0))
+    if isinstance(file.job, Audit | Measure):
+        stop.end_at_once()
     match file.job:
         case Train():
             from lora_tui.worker.train import train

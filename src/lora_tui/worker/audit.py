@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,8 @@ class Auditor:
             max_length=job.max_length,
             splits={split: counts.counted() for split, counts in self._counts.items()},
             rows={split: self._rows[split] for split in SPLITS},
-            left_out=tuple(self._left_out),
-            cut=tuple(self._cut.values()),
+            left_out=tuple(self._left_out[: record.LISTED]),
+            cut=tuple(islice(self._cut.values(), record.LISTED)),
             findings=tuple(self._findings()),
             packing=packing(train.lengths, job.batch_size, job.max_length),
             longest=self._longest,
@@ -95,6 +96,8 @@ class Auditor:
             hidden_size=shape.hidden_size,
             layers=shape.num_hidden_layers,
             by_language=dict(self._by_language.most_common()),
+            all_left_out=dict(Counter(item.split for item in self._left_out)),
+            all_cut=len(self._cut),
             seconds=time.monotonic() - begin,
         )
 

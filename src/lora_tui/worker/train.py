@@ -13,6 +13,7 @@ import msgspec
 import torch
 from trl import SFTTrainer
 
+from lora_tui.dataset import versions
 from lora_tui.jobs import journal
 from lora_tui.jobs.audit import Cut, LeftOut
 from lora_tui.jobs.job import Train
@@ -28,6 +29,7 @@ from lora_tui.worker.stopping import StopRequest
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.tokenize import IGNORED, Tokens, check_trainable, cut, tokenize
 from lora_tui.worker.untrained import cut_warnings, warnings_of
+from lora_tui.workspace.errors import BadInput
 
 ADAPTER = "adapter"
 OFTEN = 0.5  # seconds between two words on how far the tokeniser is
@@ -40,6 +42,7 @@ def train(job: Train, folder: Path, log: journal.Journal, stop: StopRequest) -> 
         return
     begin = time.monotonic()
     profile = job.profile
+    _check_unchanged(job, folder / job.dataset)
     torch.manual_seed(profile.training.seed)  # the adapter's first weights
     tokenizer = loading.load_tokenizer(job.base)
     rows, validation = _rows(job, folder, tokenizer, log)
@@ -111,6 +114,20 @@ class AssistantTrainer(SFTTrainer):
 
     def create_model_card(self, *arguments: Any, **options: Any) -> None:
         """Not into every checkpoint: the adapter's own card is written when it is registered."""
+
+
+def _check_unchanged(job: Train, dataset: Path) -> None:
+    """Raises BadInput where the rows are not those the run was started with: it may go on days later."""
+    if not job.dataset_hash:
+        return
+    found = versions.opened(dataset)
+    changed = versions.damaged_files(found)
+    if changed or found.manifest.hash != job.dataset_hash:
+        raise BadInput(
+            f"the dataset was changed since this run was started: {', '.join(changed) or 'another version is there'}",
+            where=str(dataset),
+            fix="Put its files back as they were, or build the next version and start a new run on it.",
+        )
 
 
 def _rows(job: Train, folder: Path, tokenizer: Any, log: journal.Journal) -> tuple[list[Tokens], list[Tokens]]:

@@ -18,7 +18,7 @@ _LEFT_OUT: dict[Reason, tuple[str, str, str]] = {
     "no_loss": (
         "no-loss",
         "{rows} [holds|hold] only context: no answer with weight 1, so nothing is learned from them",
-        "Give at least one answer of each row weight 1, or leave these rows out.",
+        "Nothing, or reject these examples and build again; in an imported file, give an answer of each row weight 1.",
     ),
     "all_loss": (
         "all-loss",

@@ -39,7 +39,8 @@ def leak_findings(dataset: Path, suites: Sequence[tuple[str, str]], same: Sequen
         "suite-in-train",
         f"{{rows}} of train [says|say] what the suite {', '.join(sorted(named_suites))} asks or expects: its report "
         "would prove nothing",
-        "Build the dataset again: `lora-tui dataset build` leaves such rows out.",
+        "Build the dataset again: `lora-tui dataset build` leaves such rows out. Out of an imported file, take them "
+        "yourself, and import it again.",
     )
     return found + _twin_findings([*same, *near])
 
@@ -56,7 +57,7 @@ def _twin_findings(alike: Sequence[Across]) -> list[Finding]:
         "error",
         "twins-across-splits",
         f"{{rows}} [is|are] the same or nearly the same in train and in a split that tests it, such as {first}",
-        "Build the dataset again: `lora-tui dataset build` keeps near-duplicates in one split.",
+        "Build the dataset again, or import its file again: both keep near-duplicates in one split.",
     )
 
 
