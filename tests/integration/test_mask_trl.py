@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,53 @@ pytestmark = pytest.mark.engine
 CONVERSATIONS = 220
 
 
+def anything(messages: Messages) -> bool:
+    """Every conversation."""
+    return True
+
+
+def thinks_once(messages: Messages) -> bool:
+    """One request, or no thought: thoughts of earlier requests are left out when another request follows."""
+    return _requests(messages) == 1 or not any("reasoning_content" in message for message in messages)
+
+
+def thinks_and_works_once(messages: Messages) -> bool:
+    """Nemotron also trims what was said beside calls of earlier requests."""
+    return _requests(messages) == 1 or (thinks_once(messages) and not uses_tools(messages))
+
+
+def silent_calls(messages: Messages) -> bool:
+    """Nothing is said beside calls: Gemma puts it after the results."""
+    return thinks_once(messages) and not any("tool_calls" in item and item["content"] for item in messages)
+
+
+def thoughtless_calls(messages: Messages) -> bool:
+    """Nor thought: GPT-OSS drops either once there is an answer."""
+    return silent_calls(messages) and not any("tool_calls" in item and "reasoning_content" in item for item in messages)
+
+
+def whole_ends(messages: Messages) -> bool:
+    """Of a last character of several tokens transformers marks only the first where a block ends with the words."""
+    return silent_calls(messages) and all(item["content"].strip()[-1:].isascii() for item in messages)
+
+
+def one_step(messages: Messages) -> bool:
+    """At most one message with calls: DeepSeek-V3 writes the next one neither after its prompt nor after a header."""
+    return sum("tool_calls" in message for message in messages) <= 1
+
+
+def _requests(messages: Messages) -> int:
+    return sum(message["role"] == "user" for message in messages)
+
+
 @dataclass(frozen=True)
 class Family:
-    """A template of TRL, and what conversations it takes. agree: those that both of its templates write alike."""
+    """A template of TRL, and what conversations it takes. agree: those that both of its templates write alike.
+
+    once: conversations that the template writes in one text, each turn after what the model is given for it. parts: it
+    wants lists of parts. inline: thoughts are part of the words, and kept by TRL's variant alone. closes: TRL's variant
+    writes one more token at the end.
+    """
 
     name: str
     tools: bool = False
@@ -26,6 +72,10 @@ class Family:
     system: bool = True
     reasoning: float = 0.0
     agree: str = "all"  # "last request": with reasoning, and one request; "one request": without
+    once: Callable[[Messages], bool] = anything
+    parts: bool = False
+    inline: bool = False
+    closes: bool = False
 
 
 FAMILIES = [
@@ -44,36 +94,61 @@ FAMILIES = [
     Family("cohere2"),
     Family("lfm2"),
     Family("muse_glimmer", tools=True),
+    Family("phi3_5"),
+    Family("lfm2_v2", tools=True),
+    Family("lfm2_2_5", tools=True, reasoning=0.5, once=thinks_once),
+    Family("lfm2_2_5_v2", tools=True, reasoning=0.5, once=thinks_once),
+    Family("lfm2_2_5_vl", tools=True, reasoning=0.5, once=thinks_once),
+    Family("qwen2_5_vl"),
+    Family("qwen3_vl", tools=True),
+    Family("smolvlm", parts=True),
+    Family("idefics3", parts=True),
+    Family("llava_next", parts=True),
+    Family("deepseek_r1_distill", reasoning=0.5, inline=True),
+    Family("deepseekv3", tools=True, once=one_step),
+    Family("glm4moe", tools=True, reasoning=0.5, once=thinks_once, closes=True),
+    Family("gptoss", tools=True, parallel=False, reasoning=0.5, once=thoughtless_calls),
+    Family("diffusion_gemma", tools=True, reasoning=0.5, once=whole_ends),
+    Family("nemotron_3_nano", tools=True, reasoning=0.5, once=thinks_and_works_once),
+    Family("nemotron_3_super", tools=True, reasoning=0.5, once=thinks_and_works_once),
+    Family("nemotron_3_ultra", tools=True, reasoning=0.5, once=thinks_and_works_once),
+    Family("nemotron_3_5_lightning", tools=True, reasoning=0.5, once=thinks_and_works_once),
 ]
 EACH = pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
 
 
 def sources(family: Family) -> tuple[str, str]:
-    """The family's template and TRL's training variant of it."""
+    """The family's template and TRL's training variant of it: the same where it has generation markers itself."""
     from trl import chat_template_utils
 
-    name = family.name
-    return (
-        getattr(chat_template_utils, f"{name}_chat_template"),
-        getattr(chat_template_utils, f"{name}_training_chat_template"),
-    )
+    original = getattr(chat_template_utils, f"{family.name}_chat_template")
+    return original, getattr(chat_template_utils, f"{family.name}_training_chat_template", original)
 
 
 def conversations(family: Family, seed: int, *, agree: bool, weights: bool = False) -> list[Messages]:
     """Random ones; with `agree`, of the kind that both templates write alike."""
     talker = Talker(seed, marks=("<|im_end|>", "<|eot_id|>", "<end_of_turn>"))
     alike = agree and family.agree != "all"
-    return [
+    made = (
         talker.conversation(
             turns=1 if alike else 4,
             system=family.system,
             tools=family.tools,
             parallel=family.parallel,
-            reasoning=1.0 if alike and family.reasoning else family.reasoning,
+            reasoning=0.0 if agree and family.inline else 1.0 if alike and family.reasoning else family.reasoning,
             weights=weights,
         )
-        for _ in range(CONVERSATIONS)
-    ]
+        for _ in count()
+    )
+    rows = list(islice(filter(family.once, made), CONVERSATIONS))
+    return [[_inline(message) for message in messages] for messages in rows] if family.inline else rows
+
+
+def _inline(message: dict[str, Any]) -> dict[str, Any]:
+    if "reasoning_content" not in message:
+        return message
+    said = f"<think>\n{message['reasoning_content']}\n</think>\n\n{message['content']}"
+    return {key: item for key, item in message.items() if key != "reasoning_content"} | {"content": said}
 
 
 def ours(tokenizer: Any, rows: list[Messages]) -> list[Any]:
@@ -88,12 +163,15 @@ def ours(tokenizer: Any, rows: list[Messages]) -> list[Any]:
     return list(tokenize(tokenizer, made, "train", 1_000_000))
 
 
-def trl(tokenizer: Any, messages: Messages, template: str) -> tuple[list[int], list[int]]:
+def trl(family: Family, tokenizer: Any, messages: Messages, template: str) -> tuple[list[int], list[int]]:
     """The ids and labels that SFTTrainer's preparation makes of a conversation."""
     from lora_tui.worker.template import for_template
 
+    given = [for_template(message) for message in messages]
+    if family.parts:
+        given = [{**item, "content": [{"type": "text", "text": item["content"]}]} for item in given]
     out = tokenizer.apply_chat_template(
-        [for_template(message) for message in messages],
+        given,
         tools=TOOLS if uses_tools(messages) else None,
         chat_template=template,
         return_dict=True,
@@ -117,11 +195,17 @@ def without_turns(labels: list[int], weights: list[int]) -> list[int]:
 
 @EACH
 def test_the_mask_of_the_real_template_is_trls(family: Family) -> None:
+    from trl import chat_template_utils
+
     original, training = sources(family)
     tokenizer = tokenizer_for(original)
+    swapped = chat_template_utils.get_training_chat_template(tokenizer)
+    assert swapped == (training if training != original else None)
     rows = conversations(family, 11, agree=True)
     for messages, tokens in zip(rows, ours(tokenizer, rows), strict=True):
-        assert (tokens.input_ids, tokens.labels) == trl(tokenizer, messages, training)
+        ids, labels = trl(family, tokenizer, messages, training)
+        size = len(ids) - family.closes
+        assert (tokens.input_ids, tokens.labels) == (ids[:size], labels[:size])
 
 
 @EACH
@@ -130,7 +214,7 @@ def test_the_mask_of_trls_own_template_is_trls(family: Family) -> None:
     tokenizer = tokenizer_for(training)
     rows = conversations(family, 12, agree=False)
     for messages, tokens in zip(rows, ours(tokenizer, rows), strict=True):
-        assert (tokens.input_ids, tokens.labels) == trl(tokenizer, messages, training)
+        assert (tokens.input_ids, tokens.labels) == trl(family, tokenizer, messages, training)
 
 
 @EACH
@@ -147,7 +231,7 @@ def test_turns_of_weight_zero_are_taken_out_of_trls_mask(family: Family) -> None
             assert isinstance(tokens, LeftOut)
             assert tokens.reason == "no_loss"
             continue
-        ids, labels = trl(tokenizer, messages, training)
+        ids, labels = trl(family, tokenizer, messages, training)
         assert (tokens.input_ids, tokens.labels) == (ids, without_turns(labels, weights))
         compared += 1
     assert compared > CONVERSATIONS / 2

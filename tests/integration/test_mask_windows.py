@@ -217,6 +217,28 @@ def test_what_stands_before_a_learned_turn_is_what_the_model_will_be_given(name:
                 assert item.text.startswith(given.removesuffix(found.opened))
 
 
+@pytest.mark.parametrize("name", ["gptoss", "gemma4", "gemma4_v2", "gemma4_v5", "diffusion_gemma", "nemotron_3_nano"])
+def test_what_is_said_beside_calls_is_learned_where_the_template_moves_or_drops_it_later(name: str) -> None:
+    from lora_tui.jobs.audit import LeftOut
+    from lora_tui.worker.mask import trained
+    from lora_tui.worker.windows import windows
+
+    rows = [row_of(name, seed, marks=False, turns=2) for seed in range(120)]
+    worked = [row for row in rows if any(item.get("tool_calls") and item["content"] for item in row.messages)]
+    if name == "gptoss":  # it refuses thoughts and words in one message with a call
+        worked = [row for row in worked if not any("reasoning_content" in item for item in row.messages)]
+    assert len(worked) > 20
+    for row in worked:
+        made = [item for item in windows(template(name), row, 100_000) if not isinstance(item, LeftOut)]
+        assert sorted(turn for item in made for turn in item.turns) == trained(row)
+        for item in made:
+            learned = "".join(item.text[start:end] for start, end in item.spans)
+            results = [message["content"].strip() for message in row.messages if message["role"] == "tool"]
+            assert not any(len(result) > 40 and result in learned for result in results)
+            said = [row.messages[turn]["content"] for turn in item.turns]
+            assert all("".join(words.split()) in "".join(learned.split()) for words in said)
+
+
 def long_row() -> Any:
     """Two requests; the second has two edits with what follows them."""
     from lora_tui.worker.rows import Row

@@ -3,6 +3,13 @@
 Stock chat templates have no generation markers, and a mask that relies on them is silently empty. Here a turn begins
 where the conversation before it, with the generation prompt, ends. That text must be the beginning of the whole text,
 byte for byte: it is what the model will be given when it is asked for this turn.
+
+Two things bend this rule, as TRL has it. A prompt may open a think block that a turn without reasoning does not have:
+such a turn begins after the part of the prompt that it shares, and is learned for a model that is asked not to think.
+A turn may repeat its header where the prompt lacks it, after a tool's result: it begins after it.
+
+Some templates write what came before a turn otherwise once the turn is there (GPT-OSS drops what was said beside calls,
+Gemma 4 closes a turn). Where a turn has no place even as the last one, it is learned right after its prompt.
 """
 
 from __future__ import annotations
@@ -11,7 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from lora_tui.worker.rows import Row
-from lora_tui.worker.template import Message, NotRendered, Template, for_template, has_reasoning
+from lora_tui.worker.template import Message, NotRendered, Template, for_template, has_reasoning, shared
 
 IGNORED = -100  # the label of a token that carries no loss
 Span = tuple[int, int]  # characters: begin, end
@@ -25,6 +32,7 @@ class Conversation:
         self.messages = list(messages)
         self.tools = tools
         self._rendered: dict[tuple[int, bool], str] = {}
+        self.joined = 0  # how many messages the text holds that `join` made
 
     def text(self, count: int, *, prompt: bool = False) -> str:
         """The first `count` messages. Raises NotRendered."""
@@ -33,6 +41,22 @@ class Conversation:
             known = self.template.render(self.messages[:count], self.tools, prompt)
             self._rendered[count, prompt] = known
         return known
+
+    def join(self, turn: int) -> bool:
+        """Make the text up to a turn of its prompt and its words, unless these cannot be told. Raises NotRendered."""
+        lead = self.template.lead
+        if self.joined == turn + 1 or not self.template.end:
+            return False
+        after = self.text(turn + 1)
+        other = "wsx" if not self.messages[turn]["content"].lstrip().startswith("w") else "qaz"
+        spoken = [*self.messages[:turn], {"role": "assistant", "content": other}]
+        instead = self.template.render(spoken, self.tools)
+        begin = shared(instead, after)
+        if not instead.startswith(lead + other, begin - len(lead)):
+            return False
+        self._rendered[turn + 1, False] = self.text(turn, prompt=True) + lead + after[begin:]
+        self.joined = turn + 1
+        return True
 
     def assistants(self, count: int) -> list[int]:
         """Which of the first `count` messages the assistant wrote."""
@@ -82,7 +106,8 @@ def views(talk: Conversation, turns: Sequence[int]) -> Iterator[tuple[int, dict[
         if shorter >= count:
             shorter = max(todo) + 1
         if shorter >= count:
-            todo.discard(max(todo))  # not even as the last turn does it stand where the prompt ends
+            if not talk.join(max(todo)):  # not even as the last turn does it stand where the prompt ends
+                todo.discard(max(todo))
             continue
         count = shorter
 
@@ -91,9 +116,8 @@ def places(talk: Conversation, count: int, turns: Collection[int]) -> dict[int, 
     """The places of those `turns` that have one in the text of the first `count` messages. Raises NotRendered."""
     quick = by_position(talk, count, turns)
     found = by_prefixes(talk, count, turns) if quick is None else quick
-    if not talk.template.earlier:
-        return found
-    return {turn: (start - talk.template.earlier, end) for turn, (start, end) in found.items()}
+    text = talk.text(count)
+    return {turn: talk.template.known.span(text, span) for turn, span in found.items()}
 
 
 def by_position(talk: Conversation, count: int, turns: Collection[int]) -> dict[int, Span] | None:
@@ -102,7 +126,7 @@ def by_position(talk: Conversation, count: int, turns: Collection[int]) -> dict[
     tooled = bool(talk.tools) or any("tool_calls" in item or item["role"] == "tool" for item in talk.messages[:count])
     keeps = template.with_tools if tooled else template.plain
     written = talk.assistants(count)
-    if not keeps or not written:
+    if not keeps or not written or talk.joined == count:
         return None
     request = talk.last_request(count)
     if keeps == "segment":
@@ -111,15 +135,17 @@ def by_position(talk: Conversation, count: int, turns: Collection[int]) -> dict[
         turn < request and has_reasoning(talk.messages[turn]) for turn in turns if turn in written
     ):
         return None
-    if not set(turns) <= set(written) or _typed(talk, count, (template.header.strip(), template.end.strip())):
+    header = template.header.removesuffix(template.opened)
+    if not set(turns) <= set(written) or _typed(talk, count, (header.strip(), template.end.strip())):
         return None
     text = talk.text(count)
-    if text.count(template.header) != len(written):
+    if text.count(header) != len(written):
         return None
     found: dict[int, Span] = {}
     at = 0
     for turn in written:
-        start = text.index(template.header, at) + len(template.header)
+        start = text.index(header, at) + len(header)
+        start += len(template.opened) if text.startswith(template.opened, start) else 0
         at = start
         if turn + 1 == count:
             end = len(text)
@@ -141,10 +167,11 @@ def by_prefixes(talk: Conversation, count: int, turns: Collection[int]) -> dict[
         if turn >= count:
             continue
         after = talk.text(turn + 1)
-        before = talk.text(turn, prompt=True) if turn else _opening(talk.template.header, after)
-        if not text.startswith(before) or not after.startswith(before):
+        start = _begin(talk, text, after, turn)
+        if start is None:
             continue
-        start = len(before)
+        if turn + 1 < count and talk.template.last and after.endswith(talk.template.last):
+            after = after.removesuffix(talk.template.last) + talk.template.end
         end = len(text) if turn + 1 == count else _end(talk.template.end, text, after, start)
         if end is None:
             continue
@@ -154,9 +181,22 @@ def by_prefixes(talk: Conversation, count: int, turns: Collection[int]) -> dict[
     return found
 
 
-def _opening(header: str, first: str) -> str:
+def _begin(talk: Conversation, text: str, after: str, turn: int) -> int | None:
+    """Where a turn begins in `text` and in `after`, which ends with it."""
+    header, opened = talk.template.header, talk.template.opened
+    before = talk.text(turn, prompt=True) if turn else _opening((header, header.removesuffix(opened)), after)
+    if opened and not text.startswith(before):
+        before = before.removesuffix(opened)
+    if not text.startswith(before) or not after.startswith(before):
+        return None
+    if turn and header and text.startswith(header, len(before)) and before == talk.text(turn):
+        before += header
+    return len(before)
+
+
+def _opening(headers: tuple[str, ...], first: str) -> str:
     """What stands before the words of an assistant who speaks first: most templates refuse no messages at all."""
-    return first[: first.find(header) + len(header)] if header and header in first else first
+    return next((first[: first.find(header) + len(header)] for header in headers if header and header in first), first)
 
 
 def _end(mark: str, text: str, after: str, start: int) -> int | None:
@@ -171,7 +211,13 @@ def _end(mark: str, text: str, after: str, start: int) -> int | None:
         if at < 0:
             return None
         at += len(mark)
-    return at if at > start else None
+    return at if at > start and _says_less(text[start:at], after[start:]) else None
+
+
+def _says_less(text: str, than: str) -> bool:
+    """Whether only one piece was taken out, blanks aside: it holds nothing that others said after it."""
+    short, long = "".join(text.split()), "".join(than.split())
+    return shared(short, long) + shared(short[::-1], long[::-1]) >= len(short)
 
 
 def _end_of_request(talk: Conversation, turn: int) -> int:
@@ -210,6 +256,20 @@ def kept(template: Template, messages: list[Message], tools: list[dict[str, Any]
         return "segment" if last and set(last) <= set(found) else ""
     except NotRendered:
         return ""
+
+
+def counts(template: Template, messages: list[Message], tools: list[dict[str, Any]] | None = None) -> bool:
+    """Whether counting headers tells the same places as rendering, where it tells any."""
+    talk = Conversation(template, messages, tools)
+    count = len(messages)
+    turns = talk.assistants(count)
+    try:
+        return all(
+            by_position(talk, count, some) in (None, by_prefixes(talk, count, some))
+            for some in (turns, [turn for turn in turns if turn > talk.last_request(count)])
+        )
+    except NotRendered:
+        return True
 
 
 def spans(template: Template, row: Row) -> tuple[str, list[Span]]:

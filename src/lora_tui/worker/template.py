@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from lora_tui.worker.trl_starts import EARLIER
+from lora_tui.worker.trl_spans import KNOWN, Known
 
 Message = dict[str, Any]
 _SENT = ("role", "name", "tool_call_id")
@@ -49,11 +49,13 @@ def has_reasoning(message: Message) -> bool:
 class Template:
     """The chat template of a tokenizer, with what its texts have in common.
 
-    header: what a generation prompt adds. end: what follows an assistant's words in every turn; "" where nothing does.
+    header: what a generation prompt adds. opened: the end of it that a turn without reasoning does not write, a think
+    block; "" for most. lead: what stands between it and the words. end: what follows an assistant's words in a turn
+    that others follow; "" where nothing does. last: what follows them in the last turn where that is another token.
     plain, with_tools: how much of a conversation without and with tools keeps its text when it goes on: "row" (all),
     "segment" (what came after the last request) or "" (not known to keep any).
     keeps_reasoning: reasoning of earlier requests stays. writes_calls: tool calls are written at all.
-    earlier: characters before the end of the header from which TRL trains, for the templates it knows.
+    known: what TRL counts in besides, for the templates it knows.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -63,8 +65,11 @@ class Template:
             bool(tools): str(tokenizer.get_chat_template(tools=tools)) for tools in (None, _PROBE_TOOLS)
         }  # a template may have a variant for tools
         self._arguments_as_text = False
-        self.earlier = EARLIER.get(hashlib.sha256(self._sources[False].encode()).hexdigest(), 0)
-        self.header, self.end = self._header_and_end()
+        self._words_as_parts = False
+        self.known = KNOWN.get(hashlib.sha256(self._sources[False].encode()).hexdigest(), Known())
+        self.header = self.opened = self.lead = self.end = self.last = ""
+        self._probe_words()
+        self._probe_marks()
         self.writes_calls = self._probe_calls()
         self.plain = self.with_tools = ""
         self.keeps_reasoning = False
@@ -80,6 +85,8 @@ class Template:
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, prompt: bool = False
     ) -> str:
         """The text of messages that `for_template` made. Raises NotRendered with the template's words."""
+        if self._words_as_parts:
+            messages = [{**item, "content": [{"type": "text", "text": item["content"]}]} for item in messages]
         if self._arguments_as_text:
             messages = [_with_text_arguments(message) for message in messages]
         try:
@@ -100,17 +107,33 @@ class Template:
         except NotRendered:
             return ""
 
-    def _header_and_end(self) -> tuple[str, str]:
+    def _probe_words(self) -> None:
+        said = [_user("qaz"), _assistant("wsx")]
+        if "wsx" not in self._try(said):
+            self._words_as_parts = True  # templates of models that see pictures too may look for nothing else
+            self._words_as_parts = "wsx" in self._try(said)
+
+    def _probe_marks(self) -> None:
         asked = [_user("qaz")]
         with_prompt, without = self._try(asked, prompt=True), self._try(asked)
-        begins = len(self._whole_marks(with_prompt[: _shared(with_prompt, without)]))
-        header = with_prompt[begins:]
+        begins = len(self._whole_marks(with_prompt[: shared(with_prompt, without)]))
         last = self._try([*asked, _assistant("wsx")])
         middle = self._try([*asked, _assistant("wsx"), _user("edc")])
-        if "wsx" not in last or "wsx" not in middle or not last.startswith(with_prompt):
-            return "", ""
+        agrees = len(self._whole_marks(last[: shared(last, with_prompt)]))
+        if "wsx" not in last or "wsx" not in middle or begins > agrees or (begins == agrees < len(with_prompt)):
+            return
+        self.header, self.opened = with_prompt[begins:], with_prompt[agrees:]
+        self.lead = last[agrees:].partition("wsx")[0]
         tail, tail_in_middle = last.partition("wsx")[2], middle.partition("wsx")[2]
-        return header, self._whole_marks(tail[: _shared(tail, tail_in_middle)])
+        self.end = self._whole_marks(tail[: shared(tail, tail_in_middle)])
+        token = self._first_token(tail_in_middle)
+        if token and tail and not self.end and tail == self._first_token(tail):
+            self.end, self.last = token, tail
+
+    def _first_token(self, text: str) -> str:
+        """The special token that a text begins with."""
+        tokens = [token for token in self.tokenizer.get_added_vocab() if text.startswith(token)]
+        return max(tokens, key=len, default="")
 
     def _whole_marks(self, text: str) -> str:
         """Without the beginning of a special token that two texts happen to share."""
@@ -129,16 +152,20 @@ class Template:
         return False
 
     def _probe_what_is_kept(self) -> None:
-        from lora_tui.worker.mask import kept  # which is about conversations, and needs a template
+        from lora_tui.worker.mask import counts, kept  # which is about conversations, and needs a template
 
         head = [{"role": "system", "content": "tgb"}]
         answered = [_user("qaz"), _assistant("wsx")]
         plain = [*answered, _user("edc"), _assistant("yhn"), _user("ujm"), _assistant("ikl")]
         self.plain = kept(self, [*head, *plain]) or kept(self, plain)
-        worked = [_user("edc"), _call("rfv"), _result("ok"), _call("olp"), _result("no"), _assistant("yhn")]
+        worked = [_user("edc"), _call("rfv"), _result("ok"), _call("olp", "\ntgb\n"), _result("no"), _assistant("yhn")]
+        if not counts(self, plain):
+            self.plain = ""
         if self.writes_calls:
-            tooled = [*answered, *worked, *worked, *answered]
+            tooled = [*worked, *answered, *worked]
             self.with_tools = kept(self, [*head, *tooled], _PROBE_TOOLS) or kept(self, tooled, _PROBE_TOOLS)
+            if not counts(self, tooled, _PROBE_TOOLS):
+                self.with_tools = ""
         thought = [_user("qaz"), {**_assistant("wsx"), "reasoning_content": "hmm"}]
         thought_in_text = [_user("qaz"), _assistant("<think>\nhmm\n</think>\n\nwsx")]
         self.keeps_reasoning = (
@@ -156,9 +183,9 @@ def _assistant(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
-def _call(name: str) -> Message:
+def _call(name: str, beside: str = "") -> Message:
     call = {"id": "abcdefghi", "type": "function", "function": {"name": name, "arguments": {"x": "y"}}}
-    return {"role": "assistant", "content": "", "tool_calls": [call]}
+    return {"role": "assistant", "content": beside, "tool_calls": [call]}
 
 
 def _result(text: str) -> Message:
@@ -177,7 +204,8 @@ _PROBE_TOOLS = [
 ]
 
 
-def _shared(one: str, other: str) -> int:
+def shared(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
