@@ -1,0 +1,64 @@
+"""Whole versions of any rows: out, in and out again in every format gives the same files, byte for byte."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from format_rows import rows
+from lora_tui.dataset import exporting, importing
+from lora_tui.dataset.check import troubles
+from lora_tui.dataset.formats.formats import FORMATS
+from lora_tui.dataset.model import SPLITS, Row
+from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
+
+TOOLSETS = {"build": [{"type": "function", "function": {"name": "read"}}], "": [{"b": None, "a": [1.0, "\u2028"]}]}
+
+TURNS = count()
+
+splits = st.lists(
+    st.tuples(st.sampled_from(SPLITS), rows, st.sampled_from([None, "build", "gone"])), min_size=1, max_size=12
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def split_files(folder: Path) -> dict[str, bytes]:
+    return {name: found for name, found in contents(folder).items() if name in {f"{split}.jsonl" for split in SPLITS}}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(told=splits)
+def test_a_version_of_any_rows_comes_back_as_it_was(
+    workspace: Workspace, name: str, told: list[tuple[str, Row, str | None]]
+) -> None:
+    turn = f"turn{next(TURNS)}"
+    root = workspace.root.parent / turn
+    root.mkdir()
+    for split, row, toolset in told:
+        kept = row if toolset is None else msgspec.structs.replace(row, toolset=toolset, tools=[])
+        with (root / f"{split}.jsonl").open("ab") as file:
+            file.write(msgspec.json.encode(kept) + b"\n")
+    (root / "tools.json").write_bytes(msgspec.json.encode(TOOLSETS))
+    try:
+        first = importing.import_(workspace, root, f"{turn}-first").dataset
+    except BadInput:  # not one row with an answer
+        assume(False)
+    assert list(troubles(first)) == []
+    exporting.export(first, name, root / "one")
+    again = importing.import_(workspace, root / "one", f"{turn}-again")
+    assert (again.bad, again.edited) == (0, 0)
+    assert split_files(again.dataset.folder) == split_files(first.folder)
+    exporting.export(again.dataset, name, root / "two")
+    assert contents(root / "two") == contents(root / "one")
