@@ -7,37 +7,26 @@ and seed give the same rows, in whatever order the file has them. Memory: eight 
 from __future__ import annotations
 
 import hashlib
-import sys
 from array import array
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
-from lora_tui.curation.redact import redact_text, redacted
-from lora_tui.curation.trim import trimmed
-from lora_tui.dataset.candidate import Candidate
-from lora_tui.dataset.model import Rejected, Row, RowMessage
-from lora_tui.dataset.user_text import user_text
+from lora_tui.dataset.general_rows import Found, key_of, place_of, row_of
+from lora_tui.dataset.model import Rejected, Row
 from lora_tui.sources.chat import table
 from lora_tui.sources.chat.conversation import Conversation, NotAChat
 from lora_tui.sources.chat.rows import Row as Line
 from lora_tui.sources.chat.rows import rows as lines
 from lora_tui.sources.chat.source import conversation_of
-from lora_tui.sources.model import Message, text_of
 from lora_tui.workspace.errors import BadInput, SourceError
 from lora_tui.workspace.profiles import Data
 
-LANGUAGE = "chat"
-SOURCE = "chat"
-
-_REQUEST = 200  # characters
 _HELP = "Give a chat file under `replay`: ShareGPT, messages, Alpaca or prompt/completion, as JSON, JSONL or Parquet."
 _BATCH = 2_000  # conversations that wait in memory, at most
 
 _NONE = (1 << 64) - 1  # the rank of a row that is no conversation
-
-Found = tuple[Candidate, Row] | Rejected
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -119,7 +108,7 @@ def _unreadable(replay: Replay) -> Iterator[Rejected]:
     if _NONE in replay.ranks:
         for line, said in _read(replay.path):
             if isinstance(said, str):
-                yield Rejected("", 0, "replay: cannot be read", "", f"{_place(replay.path, line)}: {said}")
+                yield Rejected("", 0, "replay: cannot be read", "", f"{place_of(replay.path, line)}: {said}")
 
 
 def _drawn(replay: Replay, positions: array[int], data: Data, off: frozenset[str]) -> Iterator[tuple[int, Found]]:
@@ -127,7 +116,7 @@ def _drawn(replay: Replay, positions: array[int], data: Data, off: frozenset[str
     wanted = set(positions)
     for position, (line, said) in enumerate(_read(replay.path)):
         if position in wanted and not isinstance(said, str):
-            yield replay.ranks[position], _row(said, _place(replay.path, line), data, off)
+            yield replay.ranks[position], row_of(said, place_of(replay.path, line), data, off)
 
 
 def _checked(found: Found, ids: set[str], refuse: Callable[[Row], str]) -> Found:
@@ -145,7 +134,7 @@ def again(path: Path, keys: Collection[str], data: Data, off: frozenset[str] = f
     for line, said in _read(path):
         if not isinstance(said, str) and (key := key_of(said)) in left:
             left.remove(key)
-            yield _row(said, _place(path, line), data, off)
+            yield row_of(said, place_of(path, line), data, off)
 
 
 def notes(replay: Replay, drawn: int, train: int, share: float) -> tuple[str, ...]:
@@ -160,11 +149,6 @@ def notes(replay: Replay, drawn: int, train: int, share: float) -> tuple[str, ..
     if unreadable:
         found.append(f"replay: {unreadable:,} {'row' if unreadable == 1 else 'rows'} of {name} cannot be read")
     return tuple(found)
-
-
-def key_of(said: Conversation) -> str:
-    """A conversation's key: the hash of what the file holds of it."""
-    return hashlib.blake2b(msgspec.json.encode(said.content, order="sorted"), digest_size=16).hexdigest()
 
 
 def changed(path: Path, stamp: str) -> bool:
@@ -196,70 +180,6 @@ def _read(path: Path) -> Iterator[tuple[Line, Conversation | str]]:
         raise
     except OSError as error:
         raise BadInput(f"cannot read the replay file: {error.strerror}", where=str(path), fix=_HELP) from error
-
-
-def _row(said: Conversation, place: str, data: Data, off: frozenset[str]) -> Found:
-    safe = redacted(said.messages, off)
-    key = key_of(said)
-    asked = next((text_of(message) for message in safe.messages if message.role == "user"), "")
-    request = " ".join(asked[: 4 * _REQUEST].split())[:_REQUEST]
-    if safe.blocked:
-        return Rejected(key, 0, f"replay: {safe.blocked}", "", place)
-    messages = [_message(message, data.reasoning) for message in trimmed(safe.messages, data.cap)]
-    if not any(_learned(message) for message in messages):
-        return Rejected(key, 0, "replay: nothing to learn from", request, place)
-    row = Row(
-        id=hashlib.blake2b(msgspec.json.encode(messages), digest_size=16).hexdigest(),
-        messages=messages,
-        language=LANGUAGE,
-        source=SOURCE,
-        session=place,
-        model=redact_text(said.model, off)[0],
-        key=key,
-        shape="agent" if any(message.tool_calls for message in messages) else "plain",
-        origin="replay",
-    )
-    candidate = Candidate(
-        id=row.id,
-        key=key,
-        example=0,
-        language=LANGUAGE,
-        source=SOURCE,
-        origin="replay",
-        shape=row.shape,
-        model=sys.intern(row.model),
-        licence="",
-        session=place,
-        root=place,
-        repository="",
-        created=0,
-        cluster=0,
-        characters=sum(len(message.content) for message in messages),
-        request=request,
-        by_person=False,
-        findings=tuple(rule for rule, times in sorted(safe.findings.items()) for _ in range(times)),
-    )
-    return candidate, row
-
-
-def _message(message: Message, reasoning: bool) -> RowMessage:
-    return RowMessage(
-        role=message.role,
-        content=user_text(message) if message.role == "user" else text_of(message),
-        reasoning_content=message.reasoning_content if reasoning else "",
-        tool_calls=message.tool_calls,
-        tool_call_id=message.tool_call_id,
-        weight=int(message.role != "assistant" or message.about.weight != 0),
-    )
-
-
-def _learned(message: RowMessage) -> bool:
-    return message.role == "assistant" and bool(message.weight and (message.content.strip() or message.tool_calls))
-
-
-def _place(path: Path, line: Line) -> str:
-    """The row's place in words that tell nothing of the machine."""
-    return f"{path.name}:{line.number}"
 
 
 def _sha256(path: Path) -> str:

@@ -22,6 +22,7 @@ from lora_tui.dataset import general, versions
 from lora_tui.dataset.describe import hashed_files, made_with, sha256
 from lora_tui.dataset.differences import Again, Told, in_words
 from lora_tui.dataset.draft import draft
+from lora_tui.dataset.general_rows import LANGUAGE
 from lora_tui.dataset.model import (
     LEAKAGE_FILE,
     MEMBERS_FILE,
@@ -211,7 +212,7 @@ def _examples(workspace: Workspace, keys: Sequence[str]) -> dict[str, list[Examp
 def _replayed(workspace: Workspace, dataset: Dataset, spool: Spool, off: frozenset[str]) -> dict[str, int]:
     """Where the rows of the chat file wait, by key; its members are those in the language of such rows."""
     data, manifest = dataset.manifest.recipe, dataset.manifest
-    keys = {member.key for member in members(dataset) if data.replay and member.language == general.LANGUAGE}
+    keys = {member.key for member in members(dataset) if data.replay and member.language == LANGUAGE}
     if not keys:
         return {}
     path = general.look_through(data.replay, manifest.seed, (workspace.root,)).path

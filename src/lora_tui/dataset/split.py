@@ -227,7 +227,7 @@ def _told(
         if split == "test" and (item.id in old_train or item.key in old_train)
     ]
     if moved:
-        notes.append(f"{len(moved)} rows that trained before are in test now: they resemble rows that were there")
+        notes.append(f"{len(moved)} rows that trained before are in test now: adapters trained then know them")
     if placed and "train" not in placed:
         notes.append("nothing is left to train on: every row was in test before, or resembles one that was")
     return notes
