@@ -86,6 +86,20 @@ async def test_errors_of_the_audit_are_to_be_named_before_it_starts(
     assert run.file.job.allowed == ("twins-across-splits",)
 
 
+async def test_a_plan_longer_than_the_window_can_be_read_to_its_end(ready: Workspace) -> None:
+    from lora_tui.jobs.audit import Finding
+
+    long = "a message that goes on " * 12
+    run_stories.write_audit(ready, findings=(Finding("warning", "too-long", long), Finding("note", "outliers", long)))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        text = await shown(pilot.app, "tiny on rust@1", "too-long")
+        assert "starts it" not in text
+        await pilot.press("J", "J")
+        await shown(pilot.app, "outliers", "starts it")
+        await pilot.press("K", "K")
+        await shown(pilot.app, "tiny on rust@1")
+
+
 async def test_nothing_starts_before_its_plan_is_seen(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "start", lambda run: pytest.fail("started"))
     run_stories.write_profile(ready, msgspec.structs.replace(run_stories.PROFILE, name="zz"))

@@ -129,6 +129,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("version.back", "q", "back", "Back to the versions.", "leave"),
     Action("train.start", "s,enter", "start", "Start what the plan shows, and watch it.", "start", hint=True),
     Action("train.other", "tab", "other list", "From profiles to datasets and back.", "other_list", hint=True),
+    Action("train.scroll_down", "J", "scroll down", "Scroll the plan down.", "scroll_plan(1)"),
+    Action("train.scroll_up", "K", "scroll up", "Scroll the plan up.", "scroll_plan(-1)"),
     Action("train.refresh", "r", "plan again", "Read profiles and datasets, and plan again.", "refresh"),
     Action("monitor.stop", "s", "stop", "Stop with a checkpoint, within one step.", "stop", hint=True),
     Action("monitor.resume", "r", "resume", "Go on from the last checkpoint.", "resume", hint=True),

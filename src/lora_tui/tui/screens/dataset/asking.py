@@ -15,6 +15,7 @@ from lora_tui.tui.screens.dialogs.choose import ChooseDialog
 from lora_tui.tui.screens.dialogs.confirm import ConfirmDialog
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.wording import many
+from lora_tui.workspace.errors import BadInput
 
 _FOR = {
     "messages": "with tools and weights: TRL, Together",
@@ -55,6 +56,8 @@ def file_and_name(stage: Stage, then: Callable[[Path, str, Shares | None], None]
 
     def placed(text: str) -> None:
         path = Path(text).expanduser()
+        if not path.exists():
+            raise BadInput("there is no such file or folder", where=str(path), fix="Give what is to be imported.")
         proposal = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "imported"
         split = "" if path.is_dir() else f"\n\n(all in train; to split it write {_SPLIT} behind the name)"
         question = f"{path.name} becomes a version of:{split}"

@@ -219,6 +219,11 @@ class TrainScreen(Stage):
         """From one list to the other."""
         (self._datasets if self._profiles.has_focus else self._profiles).focus()
 
+    def action_scroll_plan(self, lines: int) -> None:
+        """Scroll the plan by half of its window while the lists keep the keys."""
+        panel = self.query_one("#panel", VerticalScroll)
+        panel.scroll_relative(y=lines * max(1, panel.size.height // 2), animate=False)
+
     def action_refresh(self) -> None:
         """Read the lists again; plan again."""
         self._plan = None
