@@ -197,8 +197,11 @@ def _of(talk: Conversation, inside: Sequence[int], turns: Collection[int]) -> Wi
     part = Conversation(talk.template, [talk.messages[index] for index in inside], talk.tools)
     own = {index: place for place, index in enumerate(inside)}
     try:
-        found = places(part, len(inside), [own[turn] for turn in turns])
-        if len(found) != len(turns):
+        wanted = [own[turn] for turn in turns]
+        found = places(part, len(inside), wanted)
+        if len(found) < len(wanted) and inside[-1] in turns and part.join(len(inside) - 1):
+            found = places(part, len(inside), wanted)
+        if len(found) != len(wanted):
             return None
         window = _window(part, range(len(inside)), found)
     except NotRendered:
@@ -244,7 +247,7 @@ def _blocks(talk: Conversation, request: Sequence[int]) -> tuple[list[int], list
         if message["role"] == "user" and not blocks:
             asked.append(index)
             continue
-        if edited and message["role"] != "tool":
+        if not blocks or (edited and message["role"] != "tool"):
             blocks.append([])
             edited = False
         blocks[-1].append(index)
