@@ -388,3 +388,64 @@ def test_a_conversation_of_hundreds_of_turns_is_split_at_the_price_of_its_length
         return written / len(counting.render(messages))
 
     assert times(400) < 1.5 * times(100)
+
+
+ODD = st.sampled_from(
+    ["", "   ", "\n\n", "<think>\nx\n</think>", "</think>", "{{ messages }}", "{% raise %}", "\x00", "a" * 400, "snow"]
+)
+ARGUMENTS = ["{}", "[1, 2]", "null", "not json {", '"text"', '{"path": {"b": [{"c": "é<|im_end|>"}]}}', ""]
+
+
+@st.composite
+def odd_messages(draw: st.DrawFn, marks: tuple[str, ...]) -> Messages:
+    """Messages in whatever order, with nothing in them, with a template's own marks, arguments that are no JSON."""
+    text = st.one_of(ODD, st.sampled_from(marks))
+    made: Messages = []
+    for role in draw(st.lists(st.sampled_from(["user", "assistant", "assistant", "system", "tool"]), min_size=1)):
+        message: dict[str, Any] = {"role": role, "content": draw(text)}
+        if role == "assistant":
+            message["weight"] = draw(st.integers(0, 1))
+            message["content"] = draw(st.one_of(st.none(), text))
+            function = {"name": draw(st.sampled_from(["read", "edit"])), "arguments": draw(st.sampled_from(ARGUMENTS))}
+            calls = [{"id": "abcdefghi", "type": "function", "function": function}]
+            message |= draw(st.sampled_from([{}, {"tool_calls": calls}, {"tool_calls": calls * 2}]))
+            message |= {"reasoning_content": draw(text)} if draw(st.booleans()) else {}
+        if role == "tool":
+            message["tool_call_id"] = "abcdefghi"
+        made.append(message)
+    return made
+
+
+@pytest.mark.parametrize("name", [*OWN, *THEIRS])
+@given(data=st.data(), limit=st.sampled_from([60, 4096]), tooled=st.booleans())
+@COMMON
+def test_no_conversation_however_odd_stops_a_run(name: str, data: st.DataObject, limit: int, tooled: bool) -> None:
+    from lora_tui.worker.mask import IGNORED
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.tokenize import Tokens, tokenize
+
+    found = template(name)
+    marks = tuple(mark for mark in (found.header, found.end, found.header + "x" + found.end) if mark) or ("x",)
+    row = Row(id="odd", messages=data.draw(odd_messages(marks)), tools=TOOLS if tooled else None)
+    made = list(tokenize(found.tokenizer, [row], "train", limit))
+    assert made
+    for item in made:
+        if isinstance(item, Tokens):
+            assert len(item.input_ids) <= limit
+            assert 0 < item.loss_tokens < len(item.labels)
+            assert all(label in (IGNORED, number) for label, number in zip(item.labels, item.input_ids, strict=True))
+
+
+def test_a_result_that_nobody_asked_for_is_no_reason_to_stop() -> None:
+    from lora_tui.jobs.audit import LeftOut
+    from lora_tui.worker.rows import Row
+    from lora_tui.worker.windows import windows
+
+    messages = [
+        {"role": "user", "content": "Go on."},
+        {"role": "tool", "tool_call_id": "abcdefghi", "content": "snow " * 30},
+        {"role": "assistant", "content": "white " * 200},
+        {"role": "assistant", "content": "Done."},
+    ]
+    made = windows(template("qwen2_5"), Row(id="odd", messages=messages), 150)
+    assert [item.reason for item in made if isinstance(item, LeftOut)] == ["too_long"]
