@@ -96,7 +96,7 @@ def import_(
             if not kept:
                 raise _nothing(path, told)
             before = earlier(workspace.datasets / name)
-            made = _split(kept, spool, shares, seed, before)
+            made = _split(kept, spool, shares, seed, before, progress)
             assigned = made.assigned
             left_out.add(made.rejected)
             write_pairs(making.folder, made.rows, made.pairs, assigned.placed)
@@ -126,12 +126,19 @@ def import_(
 
 
 def _split(
-    kept: Sequence[Kept], spool: Spool, shares: tuple[int, int, int] | None, seed: int, before: Earlier
+    kept: Sequence[Kept],
+    spool: Spool,
+    shares: tuple[int, int, int] | None,
+    seed: int,
+    before: Earlier,
+    progress: Progress | None,
 ) -> Split:
     """The split of each row: as the files have it, or drawn so that what is alike stays together."""
     items = [one.item for one in kept]
 
     def read(place: int) -> Row:
+        if progress is not None:  # looking for near-duplicates can be stopped too
+            progress(place + 1, len(items))
         return spool.row(items[place].place)
 
     if shares is not None:
