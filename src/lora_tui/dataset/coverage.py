@@ -22,6 +22,7 @@ _NEAR = 40  # rows by bm25 that are looked at closely
 _SHOWN = 3
 _PLURAL = 4  # letters from which on an s at the end does not count
 _REQUEST = 200
+_COMMON = 0.5  # what a word counts that every row holds, beside its rarity
 
 
 class Near(msgspec.Struct, frozen=True):
@@ -93,7 +94,9 @@ def _term(word: str) -> str:
 def _covered(database: sqlite3.Connection, suite: str, prompt: str) -> Covered:
     (total,) = database.execute("SELECT count(*) FROM said").fetchone()
     in_rows = {word: _rows_with(database, word) for word in sorted(words(prompt))}
-    weights = {word: math.log(1 + (total - number + 0.5) / (number + 0.5)) for word, number in in_rows.items()}
+    weights = {
+        word: _COMMON + math.log(1 + (total - number + 0.5) / (number + 0.5)) for word, number in in_rows.items()
+    }
     telling = [word for word, number in in_rows.items() if 0 < number <= total / 2]
     telling = telling or [word for word, number in in_rows.items() if number]
     asked = " OR ".join(f'"{_term(word)}"' for word in telling)

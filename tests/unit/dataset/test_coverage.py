@@ -41,7 +41,7 @@ def test_a_rare_word_counts_more_than_one_that_stands_everywhere() -> None:
     (item,) = coverage(ROWS, [("s", "rust slice")])
     assert item.nearest[0].id == "sum"
     (without,) = coverage([found for found in ROWS if found.id != "sum"], [("s", "rust slice")])
-    assert without.share < 0.1
+    assert 0 < without.share < 0.2
 
 
 def test_what_is_only_shown_or_not_learned_does_not_count_but_the_arguments_of_a_call_do() -> None:

@@ -117,11 +117,12 @@ def _cut(audited: Audited, width: int, folded: bool) -> Iterator[Line]:
         for item in audited.cut
     ]
     told += [(item.id, item.split, item.tokens, _why(item.reason, item.about, item.part)) for item in audited.left_out]
-    for identity, split, tokens, what in told[:_ROWS] if folded else told:
+    shown = told[:_ROWS] if folded else told
+    for identity, split, tokens, what in shown:
         numbers = f"{tokens:,} tokens" if tokens else ""
         yield [(fit(f"{one_line(identity)[:12]:13}{split:11}{numbers:15}{one_line(what)}", width).rstrip(), "")]
-    if folded and len(told) > _ROWS:
-        yield [(f"and {len(told) - _ROWS:,} more (z unfolds)", "muted")]
+    if more := audited.all_cut + audited.number_left_out - len(shown):
+        yield [(f"and {more:,} more" + (" (z unfolds)" if len(told) > len(shown) else ""), "muted")]
 
 
 def _why(reason: str, about: str, part: int) -> str:
