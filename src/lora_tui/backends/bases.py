@@ -47,7 +47,11 @@ def find(workspace: Workspace, base: str) -> str:
     folder = Path(base).expanduser()
     if folder.is_absolute() or base.startswith((".", "~")) or folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise BadInput("this folder holds no model: it has no config.json", where=str(folder))
+            raise BadInput(
+                "this folder holds no model: it has no config.json",
+                where=str(folder),
+                fix="Give a folder as save_pretrained writes it, or a Hugging Face id.",
+            )
         return str(folder.absolute())
     return base
 
