@@ -114,7 +114,7 @@ def test_what_was_told_of_a_row_is_told_of_it_after_it_came_back(dataset: Datase
     assert (manifest.by_licence, manifest.by_model) == ({"MIT": 5}, {"vendor/model": 5})
     assert manifest.imported == "from elsewhere"
     assert (dataset.folder / "train.jsonl").read_bytes() == lines_of([agent_row(1), agent_row(2), agent_row(2, copy=1)])
-    assert [row.tools for row in exporting.rows(dataset, "test")] == [TOOLS]
+    assert [row.tools for row in stored.rows_with_tools(dataset, "test")] == [TOOLS]
 
 
 def test_a_file_is_never_replaced_unasked(dataset: Dataset, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_rows_that_are_alike_are_not_torn_apart_by_a_split(workspace: Workspace,
     others = [messages(f"Ask {n}", f"Say {n}") for n in range(16)]
     file.write_text("\n".join(map(json.dumps, [*twins, *others])))
     made = importing.import_(workspace, file, shares=(50, 0, 50))
-    held = {row.messages[1].content.split()[-1] for row in exporting.rows(made.dataset, "test")}
+    held = {row.messages[1].content.split()[-1] for row in stored.rows_with_tools(made.dataset, "test")}
     assert made.dataset.manifest.rows["test"] > 0
     assert len([word for word in held if word.startswith("end")]) in (0, 4)
     assert made.dataset.manifest.leakage.leaked == 0
@@ -329,7 +329,7 @@ def test_no_secret_of_a_file_gets_into_the_version(workspace: Workspace, tmp_pat
     for path in made.dataset.folder.iterdir():
         assert secret not in path.read_text(errors="replace"), path.name
     assert sum(made.dataset.manifest.findings.values()) >= 5
-    (kept,) = exporting.rows(made.dataset, "train")
+    (kept,) = stored.rows_with_tools(made.dataset, "train")
     assert kept.id == line.row_id(kept.messages)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -15,7 +15,8 @@ from lora_tui.dataset.formats import line, together
 from lora_tui.dataset.formats.format import Format
 from lora_tui.dataset.formats.formats import FORMATS, named
 from lora_tui.dataset.formats.table import Table
-from lora_tui.dataset.model import SPLITS, TOOLS_FILE, Dataset, Row
+from lora_tui.dataset.model import SPLITS, Dataset
+from lora_tui.dataset.stored import rows_with_tools
 from lora_tui.dataset.versions import damaged_files
 from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -92,24 +93,6 @@ def export(
     return Export(form.name, writer.files, writer.left_out, dict(writer.repaired))
 
 
-def rows(dataset: Dataset, split: str) -> Iterator[Row]:
-    """The rows of a split, each with its tools in it. Raises BadInput with the line."""
-    tools = toolsets(dataset.folder / TOOLS_FILE)
-    path = dataset.folder / f"{split}.jsonl"
-    decoder = msgspec.json.Decoder(Row)
-    with path.open("rb") as file:
-        for number, text in enumerate(file, start=1):
-            try:
-                row = decoder.decode(text)
-            except msgspec.DecodeError as error:
-                raise BadInput(f"not a row of a dataset: {error}", where=f"{path}:{number}") from error
-            if row.toolset:
-                if row.toolset not in tools:
-                    raise BadInput(f"the tools {row.toolset!r} of this row are missing", where=f"{path}:{number}")
-                row = msgspec.structs.replace(row, tools=tools[row.toolset])
-            yield row
-
-
 class _Writer:
     """Writes splits one after the other and counts."""
 
@@ -143,7 +126,7 @@ class _Writer:
         self.files.append(Written(str(path), split, written, os.fstat(file.fileno()).st_size))
 
     def _lines(self, split: str) -> Iterator[bytes]:
-        for number, row in enumerate(rows(self._dataset, split), start=1):
+        for number, row in enumerate(rows_with_tools(self._dataset, split), start=1):
             self._done += 1
             if self._progress is not None:
                 self._progress(self._done, self._total)
@@ -188,13 +171,3 @@ def _remove_others(output: Path, format: Format, places: dict[str, Path]) -> Non
 def _most(left_out: list[LeftOut]) -> str:
     reasons = Counter(item.reason for item in left_out).most_common(1)
     return f"Most often: {reasons[0][0]} ({reasons[0][1]} rows)." if reasons else ""
-
-
-def toolsets(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The tools in a TOOLS_FILE by the name that rows give; none where there is no such file. Raises BadInput."""
-    if not path.is_file():
-        return {}
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, list[dict[str, Any]]])
-    except msgspec.DecodeError as error:
-        raise BadInput(f"not a file of tools: {error}", where=str(path)) from error

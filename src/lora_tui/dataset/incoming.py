@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from lora_tui.curation.redact import Redactor, redacted
-from lora_tui.dataset.exporting import toolsets
 from lora_tui.dataset.formats.format import Format
 from lora_tui.dataset.formats.line import Read, read, row_id
 from lora_tui.dataset.model import TOOLS_FILE, Row, RowMessage
+from lora_tui.dataset.stored import toolsets
 from lora_tui.sources.chat import table
 from lora_tui.sources.chat.conversation import NotAChat
 from lora_tui.sources.chat.rows import Row as Line

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
 from lora_tui.curation.near_duplicates import Groups
 from lora_tui.dataset.coverage import Covered, coverage, request_of
-from lora_tui.dataset.model import LEAKAGE_FILE, REJECTED_FILE, SPLITS, Count, Dataset, Pair, Rejected, Row
+from lora_tui.dataset.model import LEAKAGE_FILE, SPLITS, Count, Dataset, Pair, Row
+from lora_tui.dataset.stored import lines, rows
+from lora_tui.dataset.versions import rejected
 from lora_tui.jobs import audit
 from lora_tui.jobs.audit import Audited, Bin
 from lora_tui.workspace.errors import BadInput
 
 SHOWN = 10  # groups of each kind, and rows of a group
-T = TypeVar("T")
+
+_pairs = msgspec.json.Decoder(Pair)
 
 REMOVED = ("same content twice", "near-duplicate")  # the reasons that name the row which stays
 
@@ -106,24 +108,6 @@ def statistics(dataset: Dataset, prompts: Sequence[tuple[str, str]] = ()) -> Sta
     )
 
 
-def rows(dataset: Dataset, split: str) -> Iterator[Row]:
-    """The rows of one split file. Raises BadInput with file and line."""
-    path, decoder = dataset.folder / f"{split}.jsonl", msgspec.json.Decoder(Row)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise BadInput(
-                        f"this line is no row: {error}",
-                        where=f"{path}:{number}",
-                        fix=f"See what else is damaged: lora-tui dataset verify {dataset.label}",
-                    ) from error
-    except OSError as error:
-        raise BadInput(f"cannot read the rows: {error.strerror}", where=str(path)) from error
-
-
 class _Seen:
     def __init__(self) -> None:
         self.kinds: Counter[tuple[str, str, str]] = Counter()
@@ -177,7 +161,7 @@ def _near_duplicates(dataset: Dataset) -> list[set[str]]:
     path = dataset.folder / LEAKAGE_FILE
     if not path.is_file():
         return []
-    for pair in _lines(dataset, LEAKAGE_FILE, Pair):
+    for pair in lines(path, _pairs, "a pair"):
         one, other = (numbers.setdefault(identity, len(numbers)) for identity in (pair.id, pair.other))
         groups.join(one, other)
     sizes = Counter(groups.of(number) for number in numbers.values())
@@ -211,9 +195,7 @@ def _described(dataset: Dataset, groups: Sequence[set[str]], same: Sequence[int]
 
 
 def _removed(dataset: Dataset) -> dict[str, int]:
-    if not (dataset.folder / REJECTED_FILE).is_file():
-        return {}
-    found = Counter(item.about for item in _lines(dataset, REJECTED_FILE, Rejected) if item.reason in REMOVED)
+    found = Counter(item.about for item in rejected(dataset) if item.reason in REMOVED)
     return _most_first(found, SHOWN)
 
 
@@ -245,18 +227,6 @@ def _tokens(dataset: Dataset) -> tuple[tuple[Tokens, ...], tuple[str, ...]]:
         ),
         tuple(problems),
     )
-
-
-def _lines(dataset: Dataset, name: str, kind: type[T]) -> Iterator[T]:
-    decoder = msgspec.json.Decoder(kind)
-    with (dataset.folder / name).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise BadInput(
-                    f"this line cannot be read: {error}", where=f"{dataset.folder / name}:{number}"
-                ) from error
 
 
 def _most_first(counts: Counter[str], most: int | None = None) -> dict[str, int]:

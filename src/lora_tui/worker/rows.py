@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lora_tui.dataset.model import TOOLS_FILE
+from lora_tui.dataset.stored import toolsets
 from lora_tui.workspace.errors import BadInput
 
 
@@ -39,7 +40,7 @@ def read_rows(dataset: Path, split: str) -> Iterator[Row]:
     path = dataset / f"{split}.jsonl"
     if not path.is_file():
         return
-    toolsets = _toolsets(dataset / TOOLS_FILE)
+    tools = toolsets(dataset / TOOLS_FILE)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -51,20 +52,11 @@ def read_rows(dataset: Path, split: str) -> Iterator[Row]:
                     f"not a row of a dataset: {error}", where=f"{path}:{number}", fix="Build the dataset again."
                 ) from error
             if row.toolset:
-                if row.toolset not in toolsets:
+                if row.toolset not in tools:
                     raise BadInput(
                         f"the tools {row.toolset!r} of this row are missing",
                         where=f"{path}:{number}",
                         fix="Build the dataset again.",
                     )
-                row = msgspec.structs.replace(row, tools=toolsets[row.toolset])
+                row = msgspec.structs.replace(row, tools=tools[row.toolset])
             yield row
-
-
-def _toolsets(path: Path) -> dict[str, list[dict[str, Any]]]:
-    if not path.is_file():
-        return {}
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, list[dict[str, Any]]])
-    except msgspec.DecodeError as error:
-        raise BadInput(f"not a file of tools: {error}", where=str(path), fix="Build the dataset again.") from error
