@@ -12,6 +12,7 @@ import msgspec
 
 from lora_tui.adapters import registry
 from lora_tui.backends import audits, measure
+from lora_tui.curation.suites import fingerprints, texts
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Count, Dataset, Manifest, Row, RowMessage
 from lora_tui.jobs import audit, journal, measured
@@ -89,6 +90,7 @@ def write_dataset(workspace: Workspace, name: str = "rust", version: int = 1, ro
         by_model={"lab/model": rows + 8},
         left_out={"label: reject": 6, "same content twice": 2},
         files={},
+        suites=fingerprints(texts(workspace)),
         profile="tiny",
     )
     (folder / "manifest.toml").write_text(toml.dump(manifest))

@@ -97,6 +97,16 @@ async def test_a_version_is_read_at_a_glance(labelled: Workspace) -> None:
         await shown(pilot.app, "versions")
 
 
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_suite_that_asks_something_new_is_told_of_with_the_version(labelled: Workspace, later: bool) -> None:
+    run_stories.write_dataset(labelled)
+    if later:
+        run_stories.write_suite(labelled, ("Write a parser for dates",), name="dates")
+    async with dataset(labelled).run_test(size=(160, 50)) as pilot:
+        text = await shown(pilot.app, "rust@1", "lab/model", "suites")
+        assert ("dates changed since it was built" in text) == later
+
+
 async def test_x_writes_a_version_for_other_tools(labelled: Workspace, tmp_path: Path) -> None:
     async with dataset(labelled).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "52 %")

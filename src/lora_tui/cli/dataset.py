@@ -15,6 +15,7 @@ from lora_tui.cli.dataset_tokens import tokens
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
 from lora_tui.dataset import versions
+from lora_tui.dataset.contamination import changed
 from lora_tui.dataset.model import SPLITS, Rejected
 
 
@@ -63,6 +64,7 @@ def show(cli: Cli, name: str) -> None:
     damaged = versions.damaged_files(found)
     warning = f"\nCHANGED SINCE IT WAS BUILT: {', '.join(damaged)}" if damaged else ""
     audited = audits.every(found)
+    suites = changed(found.manifest.suites, cli.workspace)
     tokens = [
         {
             "base": item.base,
@@ -74,7 +76,8 @@ def show(cli: Cli, name: str) -> None:
         for item in audited
     ]
     cli.emit(
-        {**version_data(found), "damaged": damaged, "tokens": tokens}, lambda: version_text(found, audited) + warning
+        {**version_data(found), "damaged": damaged, "suites_changed": suites, "tokens": tokens},
+        lambda: version_text(found, audited, suites) + warning,
     )
 
 

@@ -25,8 +25,11 @@ def version_data(dataset: Dataset) -> dict[str, object]:
     return {"label": dataset.label, "folder": str(dataset.folder), **data, **sums}
 
 
-def version_text(dataset: Dataset, audits: Sequence[Audited] = ()) -> str:
-    """What is in it, from where, how it was split, and what each tokenizer counts."""
+def version_text(dataset: Dataset, audits: Sequence[Audited] = (), suites_changed: Sequence[str] = ()) -> str:
+    """What is in it, from where, how it was split, and what each tokenizer counts.
+
+    suites_changed: those that ask something else than when the rows were held against them.
+    """
     manifest = dataset.manifest
     lines = [f"{dataset.label}: " + ", ".join(f"{manifest.rows.get(name, 0):,} {name}" for name in SPLITS), ""]
     lines += [_table(manifest), ""]
@@ -42,6 +45,9 @@ def version_text(dataset: Dataset, audits: Sequence[Audited] = ()) -> str:
     lines += _said("split", f"{shares}: {manifest.split_rule}; seed {manifest.seed}")
     lines += _said("leakage", _leakage(manifest))
     lines += _said("suites", f"held against {', '.join(manifest.suites)}" if manifest.suites else "")
+    if suites_changed:
+        told = f"{', '.join(suites_changed)} changed since: the next audit holds the rows against what they ask now"
+        lines += _said("note", told)
     lines += _said("imported", manifest.imported)
     for note in manifest.notes:
         lines += _said("note", note)

@@ -154,7 +154,7 @@ class DatasetScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="open")
     def _open(self, dataset: Dataset) -> None:
-        self.post_message(self.Read(version_text.read(dataset)))
+        self.post_message(self.Read(version_text.read(self.shell.workspace, dataset)))
 
     def on_dataset_screen_read(self, message: Read) -> None:
         """Show the version, unless the cursor is on another one by now."""

@@ -8,12 +8,14 @@ import msgspec
 
 from lora_tui.backends import audits
 from lora_tui.dataset import versions
+from lora_tui.dataset.contamination import changed
 from lora_tui.dataset.model import SPLITS, Count, Dataset, Manifest
 from lora_tui.jobs.audit import Audited, Bin
 from lora_tui.tui.safe_text import fit, moment, one_line
 from lora_tui.tui.widgets.conversation_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
 from lora_tui.tui.wording import base_name, many
+from lora_tui.workspace.layout import Workspace
 
 _NAME = 12
 _NUMBER = 11
@@ -27,14 +29,16 @@ class Opened(msgspec.Struct, frozen=True):
     dataset: Dataset
     audits: tuple[Audited, ...]
     damaged: tuple[str, ...]
+    suites_changed: tuple[str, ...]  # that ask something else than when the rows were held against them
 
 
-def read(dataset: Dataset) -> Opened:
+def read(workspace: Workspace, dataset: Dataset) -> Opened:
     """Check the files and read what is known of the version."""
     return Opened(
         dataset=dataset,
         audits=tuple(audits.every(dataset)),
         damaged=tuple(versions.damaged_files(dataset)),
+        suites_changed=tuple(changed(dataset.manifest.suites, workspace)),
     )
 
 
@@ -48,6 +52,11 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
     yield from counts_table(manifest.counts, folded)
     yield []
     yield from _leakage(manifest, width)
+    if opened.suites_changed:
+        text = (
+            f"{', '.join(opened.suites_changed)} changed since it was built: the next audit holds the rows against it"
+        )
+        yield from ([(piece, "found")] for piece in wrap(one_line(text), width))
     for note in manifest.notes:
         yield from ([(piece, "found")] for piece in wrap(one_line(note), width))
     if not manifest.rows.get("validation"):
