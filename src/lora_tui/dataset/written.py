@@ -117,11 +117,33 @@ def _changed(old: str, new: str) -> str:
         )
     )
     matcher = difflib.SequenceMatcher(None, before[same : len(before) - tail], after[same : len(after) - tail], False)
+    changes = [code[1:] for code in matcher.get_opcodes() if code[0] != "equal"]
     kept: set[int] = set()
-    for kind, _, _, first, last in matcher.get_opcodes():
-        if kind != "equal":
-            kept.update(range(same + first - _AROUND, same + last + _AROUND))
+    ends = [(-same, -same, -same, -same), *changes, (len(before) - same, 0, len(after) - same, 0)]
+    for (_, a_top, _, b_top), (a0, a1, b0, b1), (a_bottom, _, b_bottom, _) in zip(
+        ends, changes, ends[2:], strict=False
+    ):
+        step = 0
+        if a0 == a1:
+            step = _moved(after, same + b0, same + b1, same + b_top, same + b_bottom)
+        elif b0 == b1:
+            step = _moved(before, same + a0, same + a1, same + a_top, same + a_bottom)
+        kept.update(range(same + b0 + step - _AROUND, same + b1 + step + _AROUND))
     return "\n".join(line for at, line in enumerate(after) if at in kept)
+
+
+def _moved(lines: Sequence[str], first: int, last: int, top: int, bottom: int) -> int:
+    """How far git would show added or removed lines from `first` on: the same change reads the same at several places.
+
+    The lowest place where the run ends with a blank line, as after a whole method; without one the lowest of all.
+    """
+    low = high = 0
+    while first + low > top and lines[first + low - 1] == lines[last + low - 1]:
+        low -= 1
+    while last + high < bottom and lines[first + high] == lines[last + high]:
+        high += 1
+    places = range(high, low - 1, -1)
+    return next((step for step in places if not lines[last + step - 1].strip()), high)
 
 
 def _in_diff(text: str) -> Iterator[tuple[str, str]]:

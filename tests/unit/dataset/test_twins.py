@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,3 +194,24 @@ def test_the_pieces_of_a_diff_are_the_files_as_they_are_afterwards() -> None:
     two = "--- a/two.py\n+++ b/two.py\n@@ -1 +1 @@\n+two\n"
     found_pieces = pieces(row("a", "Do", f"```diff\n{one}{two}```"))
     assert [piece.text for piece in found_pieces if piece.kind == "code"] == ["keep\nnew", "two"]
+
+
+def test_a_method_added_beside_one_that_begins_the_same_is_taken_as_git_shows_it(tmp_path: Path) -> None:
+    def method(name: str) -> str:
+        return f"  # Adds up.\n  def {name}(all)\n    n = 0\n    n += all.size\n    n * 2\n  end\n\n"
+
+    head, rest = "class A\n  def first\n    1\n  end\n\n", "  def last\n    3\n  end\nend\n"
+    before = head + method("old") + rest
+    for after in (
+        head + method("new") + method("old") + rest,
+        head + method("old") + method("new") + rest,
+        head + rest,
+    ):
+        (tmp_path / "a.rb").write_text(before)
+        (tmp_path / "b.rb").write_text(after)
+        told = subprocess.run(
+            ["git", "diff", "--no-index", "-U3", "a.rb", "b.rb"], cwd=tmp_path, capture_output=True, text=True
+        ).stdout
+        shown = [line[1:] for line in told.splitlines()[5:] if line[0] in " +"]
+        edited = calling("x", ("edit", {"filePath": "a.rb", "oldString": before, "newString": after}))
+        assert next(piece.text for piece in pieces(edited) if piece.kind == "code").splitlines() == shown

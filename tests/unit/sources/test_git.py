@@ -238,6 +238,17 @@ def test_a_new_method_comes_with_the_whole_one_before_it() -> None:
     assert "  def b\n    1\n  end\n" in piece.new
 
 
+def test_a_method_that_is_taken_out_is_shown_with_the_lines_it_stood_between() -> None:
+    code = "class A\n" + "".join(f"  def a{n}\n    {n}\n  end\n\n" for n in range(300)) + "end\n"
+    after = code.replace("  def a150\n    150\n  end\n\n", "")
+    found = difference(code.encode(), after.encode(), 100)
+    assert found is not None
+    (piece,) = cut("a.rb", "ruby", code.encode(), after.encode(), found.hunks, 3000).pieces
+    above, below = "    149\n  end\n\n", "  def a151\n    151\n  end\n"
+    assert above + below in piece.new
+    assert above + "  def a150\n    150\n  end\n\n" + below in piece.old
+
+
 def test_the_last_line_of_gitattributes_that_speaks_of_a_path_counts() -> None:
     asked = left_out(
         "*.pb.rb linguist-generated=true\nlib/own/** -linguist-generated\n/vendored/*.c linguist-vendored\n"

@@ -44,14 +44,15 @@ def whole_file(before: bytes, after: bytes, hunks: Sequence[Hunk]) -> Edited:
 def cut(path: str, language: str, before: bytes, after: bytes, hunks: Sequence[Hunk], most: int) -> Edited:
     """The edits of a file that is too long to show: the definitions around the changes, of at most `most` bytes each.
 
-    Where no definition so small encloses a change, the lines around it.
+    Where no definition so small encloses a change, the lines around it. A change at the edge of its definition, as when
+    a whole one is taken out, comes with the few lines beyond the edge: else nothing says where the code stood.
     """
     wanted: list[Span] = []
     for hunk in hunks:
         if wanted and wanted[-1][0] <= hunk.a0 and hunk.a1 <= wanted[-1][1]:
             continue  # in the same function as the change before
         wanted.append(around(path, language, before, after, hunk, most) or _widened(before, hunk[:2], _WIDE))
-    return Edited(False, _pieces(before, after, hunks, wanted))
+    return Edited(False, _pieces(before, after, hunks, [_with_neighbours(before, span, hunks) for span in wanted]))
 
 
 def _pieces(before: bytes, after: bytes, hunks: Sequence[Hunk], wanted: Sequence[Span]) -> list[Piece]:
@@ -114,17 +115,36 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
     return out
 
 
+def _with_neighbours(before: bytes, span: Span, hunks: Sequence[Hunk]) -> Span:
+    """The span with a few more lines on the sides where it begins or ends with a change."""
+    first, last = span
+    if any(hunk.a0 == first for hunk in hunks):
+        first = _up(before, first, _CONTEXT)
+    if any(hunk.a1 == last for hunk in hunks):
+        last = _down(before, last, _CONTEXT)
+    return first, last
+
+
 def _widened(data: bytes, span: Span, lines: int) -> Span:
     """The span with so many more lines on both sides."""
-    first, last = span
+    return _up(data, span[0], lines), _down(data, span[1], lines)
+
+
+def _up(data: bytes, first: int, lines: int) -> int:
+    """Where the line starts that is so many lines above, or the file."""
     for _ in range(lines):
         if first == 0:
             break
         first = data.rfind(b"\n", 0, first - 1) + 1
+    return first
+
+
+def _down(data: bytes, last: int, lines: int) -> int:
+    """Where the line starts that is so many lines below, or the file ends."""
     for _ in range(lines):
         end = data.find(b"\n", last)
         last = end + 1 if end >= 0 else len(data)
-    return first, last
+    return last
 
 
 def _lines(text: bytes) -> int:

@@ -28,7 +28,7 @@ from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
 SOURCE = "git"
-FORM = 2  # of the sessions; raise it when the same commit becomes other messages
+FORM = 3  # of the sessions; raise it when the same commit becomes other messages
 MAX_CHARACTERS = 12_000  # shown before and written after, together
 _BATCH = 24  # commits whose files are asked for at once
 _STORED_AT_ONCE = 400  # commits
