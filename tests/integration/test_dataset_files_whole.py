@@ -14,7 +14,7 @@ from format_rows import rows
 from lora_tui.dataset import exporting, importing
 from lora_tui.dataset.check import troubles
 from lora_tui.dataset.formats.formats import FORMATS
-from lora_tui.dataset.model import SPLITS, Row
+from lora_tui.dataset.model import SPLITS, Row, RowMessage
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
@@ -62,3 +62,16 @@ def test_a_version_of_any_rows_comes_back_as_it_was(
     assert split_files(again.dataset.folder) == split_files(first.folder)
     exporting.export(again.dataset, name, root / "two")
     assert contents(root / "two") == contents(root / "one")
+
+
+def test_a_repetition_does_not_carry_a_row_of_validation_into_train(workspace: Workspace, tmp_path: Path) -> None:
+    said = [RowMessage("user", "What is a heap?"), RowMessage("assistant", "A tree in an array.")]
+    other = [RowMessage("user", "What is a trie?"), RowMessage("assistant", "A tree of letters.")]
+    first, again = Row("r1", said, session="s1"), Row("r1", said, session="s1", copy=1)
+    (tmp_path / "validation.jsonl").write_bytes(msgspec.json.encode(first) + b"\n")
+    lines = [msgspec.json.encode(row) + b"\n" for row in (again, Row("r2", other, session="s2"))]
+    (tmp_path / "train.jsonl").write_bytes(b"".join(lines))
+    done = importing.import_(workspace, tmp_path, "told")
+    assert done.dataset.manifest.rows == {"train": 1, "validation": 1, "test": 0}
+    assert [problem.where.rpartition("/")[2] for problem in done.problems] == ["train.jsonl:1"]
+    assert list(troubles(done.dataset)) == []

@@ -82,5 +82,5 @@ def as_told(
     parted = {name for name, found in where.items() if len(found) > 1}
     if parted:
         notes.append(f"{len(parted)} sessions have rows in more than one split, as the files have it")
-    groups = [item.id if item.root in parted else item.root for item in rows]
+    groups = [f"{item.root} in parts: {item.id}" if item.root in parted else item.root for item in rows]
     return Split(list(rows), Assigned(placed, groups, rule, tuple(notes), leakage), pairs)

@@ -52,6 +52,7 @@ def taken(
     """Every row that is one; what is none, or is what a suite asks, goes to rejected.jsonl at once."""
     kept: list[Kept] = []
     seen: dict[tuple[str, int], str] = {}
+    homes: dict[str, tuple[str, str]] = {}  # the split that a row and its repetitions are in, and where it stood first
     done = 0
     for split, path in found:
         for item in reader.rows(path):
@@ -60,7 +61,8 @@ def taken(
                 progress(done, 0)
             if isinstance(item, Incoming):
                 first = seen.setdefault((item.row.id, item.row.copy), item.where)
-                if first == item.where:
+                home, there = homes.setdefault(item.row.id, (split, item.where))
+                if first == item.where and home == split:
                     if suite := prompts.suite_like(item.row):
                         told.like_suites += 1
                         left_out.add([Rejected(item.row.id, 0, like(suite), request_of(item.row), item.where)])
@@ -69,7 +71,7 @@ def taken(
                     told.edited += item.edited
                     kept.append(Kept(_candidate(item, spool.put(item.row)), split, item.row.copy))
                     continue
-                item = Problem(item.where, f"the same row twice: also {first}")
+                item = Problem(item.where, f"the same row twice: also {first if home == split else there}")
             told.bad += 1
             left_out.add([_rejected(item)])
             if len(told.problems) < LISTED:
