@@ -18,6 +18,7 @@ from lora_tui.tui.wording import base_name, many
 from lora_tui.workspace.layout import Workspace
 
 _NAME = 12
+_FACT = 13
 _NUMBER = 11
 _MOST = 12  # lines of the table, folded
 _BAR = 24
@@ -66,8 +67,8 @@ def version_lines(opened: Opened, width: int, folded: bool) -> Iterator[Line]:
         yield from _tokens(audited, width)
     yield []
     for name, value in _facts(manifest).items():
-        for number, line in enumerate(wrap(one_line(value), width - _NAME)):
-            yield [(("" if number else name).ljust(_NAME), "muted"), (line, "")]
+        for number, line in enumerate(wrap(one_line(value), width - _FACT)):
+            yield [(("" if number else name).ljust(_FACT), "muted"), (line, "")]
 
 
 def counts_table(counted: Sequence[Count], folded: bool) -> Iterator[Line]:
