@@ -76,11 +76,6 @@ class Template:
         if self.header and self.end:
             self._probe_what_is_kept()
 
-    @property
-    def append_only(self) -> bool:
-        """Whether what was written once never changes."""
-        return self.plain == self.with_tools == "row" and self.keeps_reasoning
-
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, prompt: bool = False
     ) -> str:
