@@ -253,7 +253,7 @@ def test_what_is_counted_is_what_the_trainer_gets(tokenizer: Any, tiny_base: Pat
     from lora_tui.worker.collate import Padded, as_dataset
     from lora_tui.worker.rows import Row
     from lora_tui.worker.tokenize import IGNORED, tokenize
-    from lora_tui.worker.train import AssistantTrainer
+    from lora_tui.worker.trainer import AssistantTrainer
     from lora_tui.workspace.profiles import Model, Profile, Training
 
     rows = [Row(**row) for row in conversations(80)]

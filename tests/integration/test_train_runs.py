@@ -15,7 +15,7 @@ import pytest
 
 from lora_tui.adapters import registry
 from lora_tui.jobs import journal, supervisor
-from lora_tui.jobs.job import Train
+from lora_tui.jobs.job import Prompt, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
@@ -47,7 +47,10 @@ def uninterrupted(
     """A run started from a terminal that is closed while it trains, and otherwise left alone."""
     workspace = Workspace(tmp_path_factory.mktemp("uninterrupted"))
     job = Train(
-        profile=small_profile, base=str(tiny_base), dataset=str(small_dataset), samples=("Write function number 3.",)
+        profile=small_profile,
+        base=str(tiny_base),
+        dataset=str(small_dataset),
+        samples=(Prompt(prompt="Write function number 3."),),
     )
     run = supervisor.create(workspace, job, "uninterrupted")
     script = (

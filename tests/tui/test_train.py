@@ -56,7 +56,8 @@ async def test_s_starts_the_run_and_shows_it_in_monitor(ready: Workspace, monkey
         await shown(pilot.app, "tiny on rust@1", "not started")
     (run,) = started
     assert isinstance(run.file.job, Train)
-    assert run.file.job.samples == ("sum of a slice in Rust", "read a file in Rust")
+    asked = [item.prompt for item in run.file.job.samples]
+    assert asked == ["sum of a slice in Rust", "read a file in Rust"]
 
 
 async def test_errors_of_the_audit_are_to_be_named_before_it_starts(

@@ -10,7 +10,7 @@ from lora_tui.backends.counting import Tell, unheard
 from lora_tui.backends.intact import check_intact
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
-from lora_tui.jobs.job import Train
+from lora_tui.jobs.job import Prompt, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -30,7 +30,7 @@ def train(
     workspace: Workspace,
     profile: Profile,
     dataset: Dataset,
-    samples: Sequence[str] = (),
+    samples: Sequence[Prompt] = (),
     *,
     allow: Collection[str] = (),
     progress: Tell = unheard,

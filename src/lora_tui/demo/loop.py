@@ -87,7 +87,7 @@ def run(workspace: Workspace, audience: Audience) -> Result:
     audience.tell(f"{dataset.label}: " + ", ".join(f"{rows} {name}" for name, rows in dataset.manifest.rows.items()))
 
     audience.stage(5, "training: LoRA with TRL and PEFT, in a process of its own (about a minute)")
-    trained = _ended(audience.watch(local.train(workspace, profile, dataset, sample_prompts(workspace, profile, 1))))
+    trained = _ended(audience.watch(local.train(workspace, profile, dataset, sample_prompts(workspace, profile))))
     registry.register_finished(workspace)
     adapter = next(item for item in registry.adapters(workspace) if item.metadata.run == trained.run.id)
     audience.tell(f"adapter {adapter.label} in {adapter.folder}")

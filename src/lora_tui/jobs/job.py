@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from lora_tui.workspace import toml
 from lora_tui.workspace.profiles import Profile
+
+
+class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt to answer while training, with a suite's expectations as (type, value) where it has any."""
+
+    prompt: str
+    expectations: tuple[tuple[str, Any], ...] = ()
 
 
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train", tag_field="kind"):
@@ -18,8 +26,16 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train"
     dataset: str  # folder of the dataset version: train.jsonl, validation.jsonl
     dataset_name: str = ""  # as a person names it: "rust@3"
     dataset_hash: str = ""
-    samples: tuple[str, ...] = ()  # prompts answered at every evaluation
+    samples: tuple[Prompt, ...] = ()  # answered at every evaluation
     allowed: tuple[str, ...] = ()  # errors of the audit that it was started in spite of
+    start_from: str = ""  # folder of the adapter it goes on from; empty: a fresh one
+    start_name: str = ""  # as a person names it: "tiny@1.0.0"
+    known: tuple[str, ...] = ()  # ids of rows that `start_from` was trained on already, and that are left out
+    general: str = ""  # chat file to measure forgetting on
+    replay: str = ""  # chat file of the replay
+    nproc: int = 1  # processes (GPUs) on this machine
+    nnodes: int = 1
+    planned_bytes: int = 0  # what the plan said it would take, at its fullest
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audit", tag_field="kind"):

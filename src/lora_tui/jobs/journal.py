@@ -33,6 +33,8 @@ class Started(Event, frozen=True, tag="started"):
     resumed_from: int | None = None
     device: str = ""
     versions: dict[str, str] = {}
+    world_size: int = 1  # processes that train together
+    resumed_path: str = ""  # the checkpoint, relative to the run folder
 
 
 class Progress(Event, frozen=True, tag="progress"):
@@ -54,6 +56,7 @@ class Metrics(Event, frozen=True, tag="metrics"):
     tokens: int = 0
     tokens_per_second: float = 0.0
     step_seconds: float = 0.0
+    penalty: float = 0.0  # the part of what was minimised that is no cross entropy (EWC, KL, L2); not in `loss`
 
 
 class Evaluation(Event, frozen=True, tag="eval"):
@@ -69,6 +72,7 @@ class Checkpoint(Event, frozen=True, tag="checkpoint"):
 
     step: int
     path: str
+    best: bool = False  # its eval loss is the lowest so far
 
 
 class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,29 +94,8 @@ class Hardware(Event, frozen=True, tag="hardware"):
     ram_total: int
     process_rss: int = 0
     gpus: tuple[Gpu, ...] = ()
-
-
-class Sample(Event, frozen=True, tag="sample"):
-    """What the model answers to a prompt at this step."""
-
-    step: int
-    prompt: str
-    answer: str
-
-
-class Warned(Event, frozen=True, tag="warning"):
-    """Something a person should know; the job goes on."""
-
-    message: str
-    advice: str = ""
-
-
-class AnswerDelta(Event, frozen=True, tag="answer_delta"):
-    """A further piece of an answer that is being generated. `side` is 'baseline' or 'tuned'."""
-
-    prompt: int
-    side: str
-    text: str
+    cores: tuple[float, ...] = ()  # percent of each core
+    disk_free: int = 0  # bytes, on the disk of the run folder
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,6 +104,72 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     expectation: str
     passed: bool
     detail: str = ""
+
+
+class Sample(Event, frozen=True, tag="sample"):
+    """What the model answers to a prompt at this step; `checks` where the prompt is of a suite."""
+
+    step: int
+    prompt: str
+    answer: str
+    checks: tuple[Check, ...] = ()
+
+
+class General(Event, frozen=True, tag="general"):
+    """Loss in nats per token on the held general set: what is forgotten is how far it rises above that of `step` 0.
+
+    `kl` is the mean KL divergence per token from the model as it was before training.
+    """
+
+    step: int
+    loss: float
+    kl: float | None = None
+    rows: int = 0
+
+
+class OutOfMemory(Event, frozen=True, tag="out_of_memory"):
+    """A step did not fit; the run goes on from its last checkpoint with the batch and accumulation given here.
+
+    Bytes: what the plan said (0: unknown), and what was reached. `longest` is of the batch that broke it, in tokens.
+    """
+
+    step: int
+    per_device_train_batch_size: int  # from now on
+    gradient_accumulation_steps: int
+    planned: int = 0
+    reached: int = 0
+    longest: int = 0
+    rows: tuple[str, ...] = ()
+    retry: int = 1
+
+
+class Paused(Event, frozen=True, tag="paused"):
+    """Waits, on request, with everything in memory."""
+
+    step: int
+
+
+class Continued(Event, frozen=True, tag="continued"):
+    """Goes on after a pause."""
+
+    step: int
+
+
+class Warned(Event, frozen=True, tag="warning"):
+    """Something a person should know; the job goes on. `code` names what a program may act on: "nan", "plateau", …"""
+
+    message: str
+    advice: str = ""
+    code: str = ""
+    step: int = 0
+
+
+class AnswerDelta(Event, frozen=True, tag="answer_delta"):
+    """A further piece of an answer that is being generated. `side` is 'baseline' or 'tuned'."""
+
+    prompt: int
+    side: str
+    text: str
 
 
 class Answer(Event, frozen=True, tag="answer"):
@@ -138,10 +187,11 @@ class Answer(Event, frozen=True, tag="answer"):
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
-    """Stopped on request after writing a checkpoint; `runs resume` goes on from it."""
+    """Stopped, on request or by a guard, after writing a checkpoint; `runs resume` goes on from it."""
 
     step: int = 0
     checkpoint: str = ""
+    reason: str = ""  # empty: on request
 
 
 class Finished(Event, frozen=True, tag="finished"):
@@ -152,6 +202,7 @@ class Finished(Event, frozen=True, tag="finished"):
     eval_loss: float | None = None
     seconds: float = 0.0
     output: str = ""
+    best_step: int = 0  # whose weights the output has, where that is not the last step
 
 
 class Failed(Event, frozen=True, tag="failed"):
@@ -171,6 +222,10 @@ AnyEvent = (
     | Checkpoint
     | Hardware
     | Sample
+    | General
+    | OutOfMemory
+    | Paused
+    | Continued
     | Warned
     | AnswerDelta
     | Answer

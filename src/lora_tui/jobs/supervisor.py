@@ -25,6 +25,7 @@ from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
+STOP, PAUSE, CHECKPOINT = "stop", "pause", "checkpoint"  # files in a run folder that ask something of its process
 _LOCK_SECONDS = 0.3  # who only looks at a lock holds it for an instant
 State = Literal["new", "running", "stopped", "finished", "failed"]
 
@@ -79,7 +80,8 @@ def start(run: Run) -> None:
     """
     lock = _take_lock(run)
     try:
-        (run.folder / "stop").unlink(missing_ok=True)
+        for asked in (STOP, PAUSE, CHECKPOINT):
+            (run.folder / asked).unlink(missing_ok=True)
         (run.folder / "process.toml").unlink(missing_ok=True)
         log = journal.Journal(run.journal)
         log.write(journal.Starting())
@@ -173,10 +175,29 @@ def why_it_ended(run: Run) -> str:
 
 
 def stop(run: Run) -> None:
-    """Ask the run to write a checkpoint and stop. It does so within one step; see the journal's `stopped`."""
+    """Ask the run to write a checkpoint and stop, also where it is paused; see the journal's `stopped`."""
     if not _alive(run.folder):
         raise BadInput("this run is not working", where=run.id)
-    (run.folder / "stop").touch()
+    (run.folder / STOP).touch()
+
+
+def pause(run: Run) -> None:
+    """Ask the run to wait after its step, with everything in memory. Raises BadInput when it does not work."""
+    if not _alive(run.folder):
+        raise BadInput("this run is not working", where=run.id)
+    (run.folder / PAUSE).touch()
+
+
+def unpause(run: Run) -> None:
+    """Let a paused run go on."""
+    (run.folder / PAUSE).unlink(missing_ok=True)
+
+
+def checkpoint(run: Run) -> None:
+    """Ask the run for a checkpoint after its step. Raises BadInput when it does not work."""
+    if not _alive(run.folder):
+        raise BadInput("this run is not working", where=run.id)
+    (run.folder / CHECKPOINT).touch()
 
 
 def kill(run: Run) -> None:

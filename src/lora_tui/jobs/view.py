@@ -19,11 +19,14 @@ class RunView:
     evaluations: list[journal.Evaluation] = field(default_factory=list)
     checkpoints: list[journal.Checkpoint] = field(default_factory=list)
     samples: list[journal.Sample] = field(default_factory=list)
+    general: list[journal.General] = field(default_factory=list)
+    out_of_memory: list[journal.OutOfMemory] = field(default_factory=list)
     warnings: list[journal.Warned] = field(default_factory=list)
     answers: dict[tuple[int, str], journal.Answer] = field(default_factory=dict)
     partial: dict[tuple[int, str], str] = field(default_factory=dict)  # answers being generated
     hardware: journal.Hardware | None = None
     progress: journal.Progress | None = None
+    paused: bool = False
     first_time: float = 0.0
     last_time: float = 0.0
     last_word: journal.AnyEvent | None = None  # starting, started, stopped, finished or failed
@@ -55,6 +58,7 @@ class RunView:
         match event:
             case journal.Starting():
                 self.last_word = event
+                self.paused = False
                 self.partial.clear()
             case journal.Started():
                 self.started = self.last_word = event
@@ -63,6 +67,7 @@ class RunView:
                 self.evaluations = [item for item in self.evaluations if item.step <= done]
                 self.samples = [item for item in self.samples if item.step <= done]
                 self.checkpoints = [item for item in self.checkpoints if item.step <= done]
+                self.general = [item for item in self.general if item.step <= done]
             case journal.Metrics():
                 self.metrics.append(event)
             case journal.Evaluation():
@@ -71,6 +76,14 @@ class RunView:
                 self.checkpoints.append(event)
             case journal.Sample():
                 self.samples.append(event)
+            case journal.General():
+                self.general.append(event)
+            case journal.OutOfMemory():
+                self.out_of_memory.append(event)
+            case journal.Paused():
+                self.paused = True
+            case journal.Continued():
+                self.paused = False
             case journal.Warned():
                 self.warnings.append(event)
             case journal.Hardware():

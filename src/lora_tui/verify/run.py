@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lora_tui.jobs import supervisor
+from lora_tui.jobs.checks import check
 from lora_tui.jobs.job import JobFile, Verify
 from lora_tui.jobs.journal import (
     Answer,
@@ -23,7 +24,6 @@ from lora_tui.jobs.journal import (
 )
 from lora_tui.jobs.supervisor import Run
 from lora_tui.verify import report
-from lora_tui.verify.checks import check
 from lora_tui.verify.endpoints import Endpoint, answer, check_name, open_endpoint
 from lora_tui.verify.suite import Case, load_suite, read_suite
 from lora_tui.workspace.errors import LoraTuiError

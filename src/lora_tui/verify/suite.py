@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from lora_tui.verify.checks import KINDS, known_kind
+from lora_tui.jobs.checks import KINDS, known_kind, words
+from lora_tui.jobs.job import Prompt
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
@@ -34,7 +35,7 @@ class Expectation(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """As a person reads it: contains 'fn '."""
-        return self.type if self.value is None else f"{self.type} {self.value!r}"
+        return words(self.type, self.value)
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -72,11 +73,15 @@ def load_suite(workspace: Workspace, name: str) -> Suite:
     return read_suite(path)
 
 
-def sample_prompts(workspace: Workspace, profile: Profile, number: int = 2) -> tuple[str, ...]:
+def sample_prompts(workspace: Workspace, profile: Profile) -> tuple[Prompt, ...]:
     """The first prompts of the profile's suite, to be answered while it trains; none when it names no suite."""
-    if not profile.verification.suite:
+    wanted = profile.verification
+    if not wanted.suite:
         return ()
-    return tuple(case.prompt for case in load_suite(workspace, profile.verification.suite).cases[:number])
+    return tuple(
+        Prompt(prompt=case.prompt, expectations=tuple((item.type, item.value) for item in case.expectations))
+        for case in load_suite(workspace, wanted.suite).cases[: wanted.while_training]
+    )
 
 
 def read_suite(path: Path) -> Suite:

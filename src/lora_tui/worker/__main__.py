@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from lora_tui.jobs import journal, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
-from lora_tui.worker.stopping import Ended, StopRequest
+from lora_tui.worker.requests import Ended, Requests
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -43,10 +43,10 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     folder = path.absolute().parent
     log = journal.Journal(folder / "journal.jsonl")
-    stop = StopRequest(folder)
-    stop.listen()
+    asked = Requests(folder)
+    asked.listen()
     try:
-        _work(file, folder, log, stop)
+        _work(file, folder, log, asked)
     except Ended:
         log.write(journal.Stopped())
     except Exception as error:
@@ -59,15 +59,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _work(file: JobFile, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
+def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) -> None:
     log.write(journal.Progress(stage="load the engine", done=0))
     if isinstance(file.job, Audit | Measure):
-        stop.end_at_once()
+        asked.end_at_once()
     match file.job:
         case Train():
             from lora_tui.worker.train import train
 
-            train(file.job, folder, log, stop)
+            train(file.job, folder, log, asked)
         case Audit():
             from lora_tui.worker.audit import audit
 
@@ -80,7 +80,7 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, stop: StopRequest) 
             log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), device="cpu"))
             from lora_tui.worker.tiny_model import make_base
 
-            make_base(file.job, folder, log, stop)
+            make_base(file.job, folder, log, asked)
         case _:
             raise BadInput(
                 f"the engine does no job of the kind {file.job.__struct_config__.tag!r}", where=str(folder / "job.toml")

@@ -78,12 +78,12 @@ def load_config(base: str) -> Any:
     return _from(AutoConfig, base, "configuration")
 
 
-def load_model(base: str, *, bf16: bool, device: str) -> Any:
+def load_model(base: str, *, bf16: bool | None, device: str) -> Any:
     """The base's weights on `device`. Raises BadInput when there are none."""
     return _from(AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=bf16)).to(device)
 
 
-def dtype_for(device: str, *, bf16: bool) -> torch.dtype:
+def dtype_for(device: str, *, bf16: bool | None) -> torch.dtype:
     """fp32 on a CPU unless bf16 is asked for; bf16 on a GPU that has it."""
     if bf16 or (device.startswith("cuda") and torch.cuda.is_bf16_supported()):
         return torch.bfloat16

@@ -18,8 +18,8 @@ from lora_tui.jobs import journal
 from lora_tui.jobs.job import TinyBase
 from lora_tui.worker.chats import load_chats
 from lora_tui.worker.collate import Padded
+from lora_tui.worker.requests import Requests
 from lora_tui.worker.rows import Row
-from lora_tui.worker.stopping import StopRequest
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.tiny_tokenizer import PAD, make_tokenizer
 from lora_tui.worker.tokenize import Tokens, tokenize
@@ -38,7 +38,7 @@ WARMUP = 20
 SEED = 0
 
 
-def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopRequest) -> None:
+def make_base(job: TinyBase, folder: Path, log: journal.Journal, asked: Requests) -> None:
     """Make the model in `job.output`; the folder appears only when it is complete. Raises BadInput when it exists."""
     output = folder / job.output
     if output.exists():
@@ -52,8 +52,8 @@ def make_base(job: TinyBase, folder: Path, log: journal.Journal, stop: StopReque
     choose_threads(HIDDEN)
     torch.manual_seed(SEED)
     model = Qwen2ForCausalLM(_shape(tokenizer))
-    loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, stop)
-    if stop.asked:
+    loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, asked)
+    if asked.stop:
         log.write(journal.Stopped())
         return
     with atomic.new_folder(output) as draft:
@@ -102,7 +102,7 @@ def _shape(tokenizer: PreTrainedTokenizerFast) -> Qwen2Config:
 
 
 def _learn(
-    model: Qwen2ForCausalLM, rows: list[Tokens], pad: int, steps: int, log: journal.Journal, stop: StopRequest
+    model: Qwen2ForCausalLM, rows: list[Tokens], pad: int, steps: int, log: journal.Journal, asked: Requests
 ) -> float:
     """Plain training in batches of similar length; returns the last loss in nats."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
@@ -115,7 +115,7 @@ def _learn(
     collate = Padded(pad)
     tokens, epoch, value = 0, 0, math.nan
     for step in range(1, steps + 1):
-        if stop.asked:
+        if asked.stop:
             break
         if not batches:
             batches = _batches(rows, order)

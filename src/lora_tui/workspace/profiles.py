@@ -22,6 +22,7 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # it names folde
 Shape = Literal["agent", "plain"]
 Form = Literal["search-replace", "diff", "new-code"]
 ToolTarget = Literal["opencode-v1", "opencode-v2", "as-recorded"]
+Beginning = Annotated[str, Meta(pattern=r"^(gaussian|pissa|pissa_niter_\d+|eva|olora|orthogonal)$")]
 Outcome = Literal["success", "unknown", "complained", "failed"]
 
 
@@ -29,6 +30,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[model] what is fine-tuned."""
 
     base: str  # a folder, a Hugging Face id, or "demo" for the tiny model that `lora-tui demo` makes
+    load_in_4bit: bool = False  # QLoRA: the base as nf4 (bitsandbytes)
+    load_in_8bit: bool = False
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,30 +82,80 @@ class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lora_alpha: Positive = 16
     lora_dropout: Share = 0.0
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    use_rslora: bool = False
+    exclude_modules: tuple[str, ...] = ()
+    # Weights that are no layer of their own, such as a mixture's experts: peft trains them by the parameter's name.
+    target_parameters: tuple[str, ...] = ()
+    rank_pattern: dict[str, Positive] = {}
+    alpha_pattern: dict[str, Positive] = {}
+    use_rslora: bool = False  # scale by alpha / sqrt(r) instead of alpha / r
+    use_dora: bool = False
+    # How A and B begin: true is PEFT's default; "pissa", "pissa_niter_4", "eva", "olora", "orthogonal", "gaussian".
+    init_lora_weights: (
+        bool | Annotated[str, Meta(pattern=r"^(gaussian|pissa|pissa_niter_\d+|eva|olora|orthogonal)$")]
+    ) = True
+    loraplus_lr_ratio: Annotated[float, Meta(ge=0.0)] = 0.0  # B learns so many times faster than A (LoRA+); 0: the same
+    modules_to_save: tuple[str, ...] = ()  # trained whole and kept with the adapter; vLLM cannot load such adapters
+    new_tokens: tuple[str, ...] = ()  # added to the tokenizer; only their embeddings are trained
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[training] passed to trl.SFTConfig under the same names."""
 
+    engine: Literal["trl", "unsloth"] = "trl"
     num_train_epochs: Rate = 3.0
     max_steps: int = -1
     per_device_train_batch_size: Positive = 1
     gradient_accumulation_steps: Positive = 8
     learning_rate: Rate = 1e-4
     lr_scheduler_type: str = "cosine"
+    lr_scheduler_kwargs: dict[str, float] = {}
     warmup_steps: Annotated[float, Meta(ge=0.0)] = 0.0
+    warmup_ratio: PartShare = 0.0  # of all steps; where warmup_steps is 0
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
     max_grad_norm: Rate = 1.0
     max_length: Positive = 4096
     optim: str = "adamw_torch"
-    bf16: bool = False
+    adam_beta1: PartShare = 0.9
+    adam_beta2: PartShare = 0.999
+    adam_epsilon: Rate = 1e-8
+    # Which width the base is held and computed in. Left out: bf16 where the machine is fast with it, else fp32 (CPU) or
+    # fp16 (older GPUs).
+    bf16: bool | None = None
+    fp16: bool = False
     gradient_checkpointing: bool = False
+    packing: bool = False  # several rows in one, none of which sees another
+    train_sampling_strategy: Literal["group_by_length", "random", "sequential"] = "group_by_length"
     logging_steps: Positive = 1
     eval_steps: NotNegative = 0
     save_steps: NotNegative = 0
     save_total_limit: Positive = 3
+    early_stopping_patience: NotNegative = 0  # evaluations without a better eval loss; 0: never
+    early_stopping_threshold: Annotated[float, Meta(ge=0.0)] = 0.0
+    load_best_model_at_end: bool = False  # the adapter is that of the best eval loss; always so with early stopping
+    # What ends a run by itself, beside warning of it: "nan", "exploding", "plateau", "eval_rising".
+    stop_on: tuple[Literal["nan", "exploding", "plateau", "eval_rising"], ...] = ("nan",)
+    oom_retries: NotNegative = 3  # how often it goes on with half the batch and twice the accumulation
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    parallel: Literal["auto", "ddp", "fsdp2"] = "auto"  # on several GPUs; auto: ddp, fsdp2 when the base does not fit
+    threads: NotNegative = 0  # of the CPU; 0: as many as a measurement says
+    nice: Annotated[int, Meta(ge=0, le=19)] = 0  # how far a run on the CPU stands back behind other work
     seed: int = 42
+
+
+class Forgetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[forgetting] what keeps the base's (or the previous adapter's) abilities, and how forgetting is measured."""
+
+    general: str = ""  # a chat file of general conversations to measure forgetting on; empty: the shipped one
+    measure: bool = True
+    # Rows mixed into training: "stored" rows of the chat file `replay_file`, or answers the model itself gives to its
+    # questions before it is trained ("self").
+    replay: Literal["", "stored", "self"] = ""
+    replay_file: str = ""  # empty: the shipped general conversations
+    replay_share: PartShare = 0.1
+    kl: Annotated[float, Meta(ge=0.0)] = 0.0  # weight of KL(before || now) on the replay questions' texts
+    l2: Annotated[float, Meta(ge=0.0)] = 0.0  # weight of the squared distance to the adapter it started from
+    ewc: Annotated[float, Meta(ge=0.0)] = 0.0  # lambda of online EWC
+    ewc_gamma: PartShare = 0.95  # how much of the earlier Fisher information stays
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +163,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     suite: str = ""
     max_tokens: Positive = 256
+    while_training: NotNegative = 3  # how many of its prompts are answered at every evaluation, to see it learn
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +175,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Data = Data()
     lora: Lora = Lora()
     training: Training = Training()
+    forgetting: Forgetting = Forgetting()
     verification: Verification = Verification()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_tui.verify.checks import check
+from lora_tui.jobs.checks import check
 from lora_tui.verify.statistics import exact_p, paired
 from lora_tui.verify.suite import load_suite, read_suite, suite_paths
 from lora_tui.workspace.errors import BadInput

@@ -63,10 +63,15 @@ def known_kind(name: str) -> bool:
     return name.removeprefix("not-") in KINDS
 
 
-def check(kind: str, value: Any, words: str, answer: str) -> Check:
-    """Check one answer; `words` is how the result names the expectation."""
+def words(kind: str, value: Any) -> str:
+    """An expectation as a person reads it: contains 'fn '."""
+    return kind if value is None else f"{kind} {value!r}"
+
+
+def check(kind: str, value: Any, named: str, answer: str) -> Check:
+    """Check one answer; `named` is how the result names the expectation."""
     met = KINDS[kind.removeprefix("not-")](answer, value)
-    return Check(expectation=words, passed=met != kind.startswith("not-"))
+    return Check(expectation=named, passed=met != kind.startswith("not-"))
 
 
 def _items(value: Any) -> list[Any]:

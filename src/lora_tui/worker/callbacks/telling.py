@@ -1,4 +1,4 @@
-"""What Trainer does, told to the journal; and the request to stop, told to Trainer."""
+"""What Trainer does, told to the journal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import os
 import socket
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lora_tui.jobs import journal
 from lora_tui.worker import checkpoints, loading
-from lora_tui.worker.generate import Ending, stream
-from lora_tui.worker.stopping import StopRequest
-
-SAMPLE_TOKENS = 128
 
 
 class Telling(TrainerCallback):
-    """Journals started, metrics, eval, sample and checkpoint events of one training process.
+    """Journals started, metrics, eval and checkpoint events of one training process.
 
     `tokens` (the loss-carrying tokens trained on so far) is counted up by the trainer.
     """
@@ -30,15 +25,11 @@ class Telling(TrainerCallback):
         self,
         folder: Path,
         log: journal.Journal,
-        tokenizer: Any,
-        samples: Sequence[str],
         device: str,
         resumed_from: checkpoints.Point | None,
     ) -> None:
         self.folder = folder
         self.log = log
-        self.tokenizer = tokenizer
-        self.samples = samples
         self.device = device
         self.resumed_from = resumed_from
         self.tokens = resumed_from.mark.tokens if resumed_from else 0
@@ -110,7 +101,11 @@ class Telling(TrainerCallback):
         if not self._warned_nan:
             self._warned_nan = True
             self.log.write(
-                journal.Warned(message="the loss is not a number", advice="Stop, and lower training.learning_rate.")
+                journal.Warned(
+                    message="the loss is not a number",
+                    advice="Stop, and lower training.learning_rate.",
+                    code="nan",
+                )
             )
 
     def on_evaluate(
@@ -119,26 +114,14 @@ class Telling(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        model: Any = None,
         **rest: Any,
     ) -> None:
-        """`eval`, then what the model answers by now."""
+        """`eval`."""
         if metrics and "eval_loss" in metrics:
             self.last_eval = float(metrics["eval_loss"])
             self.log.write(
                 journal.Evaluation(step=state.global_step, epoch=float(state.epoch or 0.0), eval_loss=self.last_eval)
             )
-        if model is not None:
-            self._sample(model, state.global_step)
-
-    def _sample(self, model: Any, step: int) -> None:
-        was_training = model.training
-        model.eval()
-        for prompt in self.samples:
-            message = {"role": "user", "content": prompt}
-            pieces = stream(model, self.tokenizer, [message], Ending(), max_tokens=SAMPLE_TOKENS)
-            self.log.write(journal.Sample(step=step, prompt=prompt, answer="".join(pieces)))
-        model.train(was_training)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         """`checkpoint`, once it is complete."""
@@ -146,25 +129,3 @@ class Telling(TrainerCallback):
         checkpoints.mark_complete(path, checkpoints.Mark(step=state.global_step, tokens=self.tokens))
         self.last_checkpoint = path.relative_to(self.folder).as_posix()
         self.log.write(journal.Checkpoint(step=state.global_step, path=self.last_checkpoint))
-
-
-class Stopping(TrainerCallback):
-    """Turns a request to stop into a checkpoint and an end, after the step that is being made."""
-
-    def __init__(self, stop: StopRequest) -> None:
-        self.stop = stop
-        self.stopped = False
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
-        """Look whether someone asked; the last step needs no stop."""
-        if self.stop.asked and state.global_step < state.max_steps:
-            self.stopped = True
-            control.should_save = True
-            control.should_evaluate = False
-            control.should_training_stop = True
-
-    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
-        """Trainer ends the epoch it was stopped in; the checkpoint of the stop is there already and stays as it is."""
-        if self.stopped:
-            control.should_save = False
-            control.should_evaluate = False

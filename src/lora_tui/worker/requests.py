@@ -1,4 +1,4 @@
-"""Being asked to stop: the file `stop` in the run folder, or SIGTERM. SIGHUP is not a reason."""
+"""What is asked of a run: files in its folder (`stop`, `pause`, `checkpoint`), or SIGTERM. SIGHUP is not a reason."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import signal
 from pathlib import Path
 from types import FrameType
 
+from lora_tui.jobs.supervisor import CHECKPOINT, PAUSE, STOP
+
 
 class Ended(BaseException):
     """SIGTERM, where nothing is worth finishing first. No library takes it for an error of its own."""
 
 
-class StopRequest:
-    """Whether someone asked this run to stop. Cheap enough to look at after every step."""
+class Requests:
+    """What someone asked this run for. Cheap enough to look at after every step."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "stop"
+        self._folder = folder
         self._signalled = False
 
     def listen(self) -> None:
@@ -31,9 +33,22 @@ class StopRequest:
         self._signalled = True
 
     @property
-    def asked(self) -> bool:
+    def stop(self) -> bool:
         """True from the moment of the request on."""
-        return self._signalled or self._file.exists()
+        return self._signalled or (self._folder / STOP).exists()
+
+    @property
+    def pause(self) -> bool:
+        """True until it is taken back."""
+        return (self._folder / PAUSE).exists()
+
+    def take_checkpoint(self) -> bool:
+        """Whether a checkpoint is wanted now; each request counts once."""
+        try:
+            (self._folder / CHECKPOINT).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _end(number: int, frame: FrameType | None) -> None:
