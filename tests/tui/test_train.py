@@ -57,7 +57,7 @@ async def test_s_starts_the_run_and_shows_it_in_monitor(ready: Workspace, monkey
     (run,) = started
     assert isinstance(run.file.job, Train)
     asked = [item.prompt for item in run.file.job.samples]
-    assert asked == ["sum of a slice in Rust", "read a file in Rust"]
+    assert asked == ["sum of a slice in Rust", "read a file in Rust", "keep the even numbers in Rust"]
 
 
 async def test_errors_of_the_audit_are_to_be_named_before_it_starts(
