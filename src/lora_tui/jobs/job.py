@@ -34,7 +34,9 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train"
     general: str = ""  # chat file to measure forgetting on
     replay: str = ""  # chat file of the replay
     nproc: int = 1  # processes (GPUs) on this machine
-    nnodes: int = 1
+    nnodes: int = 1  # machines
+    address: str = ""  # of the first of several machines, as the others reach it: "10.0.0.1:29500"
+    sweep: str = ""  # the id of the sweep it belongs to
     planned_bytes: int = 0  # what the plan said it would take, at its fullest
 
 

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from lora_tui.jobs import journal, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
+from lora_tui.worker import launch, ranks
 from lora_tui.worker.requests import Ended, Requests
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
@@ -35,14 +36,20 @@ def main(arguments: list[str]) -> int:
         return _look(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m lora_tui.worker")
     parser.add_argument("job", type=Path, help="job.toml in its run folder")
-    path: Path = parser.parse_args(arguments).job
+    parser.add_argument("--node-rank", type=int, default=0, help="which machine this is, of a job on several")
+    given = parser.parse_args(arguments)
+    path: Path = given.job.absolute()
     try:
         file = load_job(path)
     except LoraTuiError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    folder = path.absolute().parent
-    log = journal.Journal(folder / "journal.jsonl")
+    if ranks.under_torchrun():
+        ranks.die_with_parent()
+    elif isinstance(file.job, Train) and launch.several(file.job):
+        return launch.launch(file.job, path, given.node_rank)
+    folder = path.parent
+    log = ranks.open_journal(folder / "journal.jsonl")
     asked = Requests(folder)
     asked.listen()
     try:
@@ -52,8 +59,12 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         traceback.print_exc()
         failed = _failure(error)
-        log.write(failed)
-        return error.exit_code if isinstance(error, LoraTuiError) else 1
+        code = error.exit_code if isinstance(error, LoraTuiError) else 1
+        if ranks.under_torchrun():
+            launch.tell_launcher(code, failed)
+        else:
+            log.write(failed)
+        return code
     finally:
         log.close()
     return 0
@@ -67,7 +78,8 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) ->
         case Train():
             from lora_tui.worker.train import train
 
-            train(file.job, folder, log, asked)
+            with ranks.joined():
+                train(file.job, folder, log, asked)
         case Audit():
             from lora_tui.worker.audit import audit
 

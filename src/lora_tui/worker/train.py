@@ -10,12 +10,13 @@ import torch
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import checkpoints, loading
+from lora_tui.worker import checkpoints, loading, ranks
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.controls import Controls
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
+from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.lora import with_lora
 from lora_tui.worker.requests import Requests
@@ -33,11 +34,13 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
         _tell_finished(folder, log)
         return
     begin = time.monotonic()
-    profile = job.profile
+    place = ranks.here()
+    profile = shared(job.profile, place.world, log)
     check_unchanged(job, folder / job.dataset)
     torch.manual_seed(profile.training.seed)  # the adapter's first weights
     tokenizer = loading.load_tokenizer(job.base)
-    rows, validation = token_rows(job, folder, tokenizer, log)
+    with ranks.first_goes_first():
+        rows, validation = token_rows(job, folder, tokenizer, log)
     device = loading.device_here()
     log.write(journal.Progress(stage="load the base", done=0))
     model = loading.load_model(job.base, bf16=profile.training.bf16, device=device)
@@ -63,7 +66,8 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
     if controls.stopped:
         log.write(journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint))
         return
-    save_adapter(model, job.base, folder / ADAPTER)
+    if place.first:
+        save_adapter(model, job.base, folder / ADAPTER)
     log.write(
         journal.Finished(
             steps=trainer.state.global_step,

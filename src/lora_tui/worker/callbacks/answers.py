@@ -9,6 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lora_tui.jobs import checks, journal
 from lora_tui.jobs.job import Prompt
+from lora_tui.worker import ranks
 from lora_tui.worker.generate import Ending, stream
 
 MAX_TOKENS = 128
@@ -26,7 +27,7 @@ class Answers(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
     ) -> None:
         """Answer every prompt."""
-        if model is None:
+        if model is None or not ranks.here().first:
             return
         was_training = model.training
         model.eval()

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_tui.jobs import journal
+from lora_tui.worker import ranks
 from lora_tui.worker.requests import Requests
 
 _LOOK_SECONDS = 0.2
@@ -22,12 +23,13 @@ class Controls(TrainerCallback):
         self.stopped = False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
-        """Look whether someone asked; the last step needs no stop."""
-        if self.asked.pause and not self.asked.stop:
-            self._wait(state.global_step)
-        if self.asked.take_checkpoint():
+        """Look whether someone asked, whichever process it reached; the last step needs no stop."""
+        stop, pause, checkpoint = ranks.any_of(self.asked.stop, self.asked.pause, self.asked.take_checkpoint())
+        if pause and not stop:
+            stop = self._wait(state.global_step)
+        if checkpoint:
             control.should_save = True
-        if self.asked.stop and state.global_step < state.max_steps:
+        if stop and state.global_step < state.max_steps:
             self.stopped = True
             control.should_save = True
             control.should_evaluate = False
@@ -39,8 +41,12 @@ class Controls(TrainerCallback):
             control.should_save = False
             control.should_evaluate = False
 
-    def _wait(self, step: int) -> None:
+    def _wait(self, step: int) -> bool:
+        """Until the pause is taken back; whether to stop then."""
         self.log.write(journal.Paused(step=step))
-        while self.asked.pause and not self.asked.stop:
+        stop, pause = False, True
+        while pause and not stop:
             time.sleep(_LOOK_SECONDS)
+            stop, pause = ranks.any_of(self.asked.stop, self.asked.pause)
         self.log.write(journal.Continued(step=step))
+        return stop

@@ -12,13 +12,14 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_tui.jobs import journal
-from lora_tui.worker import checkpoints, loading
+from lora_tui.worker import checkpoints, loading, ranks
 
 
 class Telling(TrainerCallback):
     """Journals started, metrics, eval and checkpoint events of one training process.
 
-    `tokens` (the loss-carrying tokens trained on so far) is counted up by the trainer.
+    `tokens` (the loss-carrying tokens this process trained on so far) is counted up by the trainer; what is told is
+    the sum over all processes.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class Telling(TrainerCallback):
         self.log = log
         self.device = device
         self.resumed_from = resumed_from
-        self.tokens = resumed_from.mark.tokens if resumed_from else 0
+        self.place = ranks.here()
+        self.tokens = resumed_from.mark.tokens if resumed_from and self.place.first else 0
         self.last_checkpoint = ""
         self.last_loss: float | None = None
         self.last_eval: float | None = None
         self._step_began = 0.0
         self._seconds: list[float] = []
-        self._tokens_logged = self.tokens
+        self._tokens_logged = resumed_from.mark.tokens if resumed_from else 0
         self._warned_nan = False
 
     def on_train_begin(
@@ -53,6 +55,7 @@ class Telling(TrainerCallback):
                 resumed_from=self.resumed_from.mark.step if self.resumed_from else None,
                 device=self.device,
                 versions=loading.versions(),
+                world_size=self.place.world,
             )
         )
 
@@ -75,6 +78,7 @@ class Telling(TrainerCallback):
         """`metrics`, from what Trainer logs at a training step."""
         if not logs or "loss" not in logs or "learning_rate" not in logs:
             return
+        tokens = ranks.total(self.tokens)
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             self._warn_once()
@@ -89,13 +93,13 @@ class Telling(TrainerCallback):
                 loss=loss,
                 learning_rate=float(logs["learning_rate"]),
                 grad_norm=norm if math.isfinite(norm) else None,
-                tokens=self.tokens,
-                tokens_per_second=(self.tokens - self._tokens_logged) / spent if spent else 0.0,
+                tokens=tokens,
+                tokens_per_second=(tokens - self._tokens_logged) / spent if spent else 0.0,
                 step_seconds=spent / len(self._seconds) if self._seconds else 0.0,
             )
         )
         self._seconds.clear()
-        self._tokens_logged = self.tokens
+        self._tokens_logged = tokens
 
     def _warn_once(self) -> None:
         if not self._warned_nan:
@@ -126,6 +130,8 @@ class Telling(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         """`checkpoint`, once it is complete."""
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        checkpoints.mark_complete(path, checkpoints.Mark(step=state.global_step, tokens=self.tokens))
+        tokens = ranks.total(self.tokens)  # and every process has written its part
+        if self.place.first:
+            checkpoints.mark_complete(path, checkpoints.Mark(step=state.global_step, tokens=tokens))
         self.last_checkpoint = path.relative_to(self.folder).as_posix()
         self.log.write(journal.Checkpoint(step=state.global_step, path=self.last_checkpoint))
