@@ -36,14 +36,20 @@ def convert(data: dict[str, Any], kind: type[T], path: Path) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        key = _key_of(str(error))
-        line = _line_of(path, key)
-        place = f"{path}:{line}" if line else str(path)
-        raise BadInput(
-            _reason(str(error), key),
-            where=place,
-            fix="See `lora-tui profiles show` for the keys." if "profile" in kind.__name__.lower() else "",
-        ) from error
+        key, reason = complaint(error)
+        raise BadInput(reason, where=place(path, key)) from error
+
+
+def complaint(error: msgspec.ValidationError) -> tuple[str, str]:
+    """The dotted key that msgspec complains of ("" for none), and its reason in words that begin with the key."""
+    key = _key_of(str(error))
+    return key, _reason(str(error), key)
+
+
+def place(path: Path, key: str) -> str:
+    """Where a key is set, as FILE:LINE; the file alone where it is not in it."""
+    line = _line_of(path, key)
+    return f"{path}:{line}" if line else str(path)
 
 
 def dump(data: object) -> str:
