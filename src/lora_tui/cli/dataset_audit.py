@@ -9,10 +9,11 @@ from lora_tui.backends import audits, bases
 from lora_tui.backends.intact import check_intact
 from lora_tui.cli.audit_text import audit_text
 from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
+from lora_tui.cli.overlays import Overlay, overlay_options
 from lora_tui.dataset import versions
 from lora_tui.jobs.audit import Audited
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles import Model, Profile, load_profile
+from lora_tui.workspace.profiles import Model, Profile
 
 
 @click.command("audit", short_help="Say what a model would be trained on, and what is wrong.")
@@ -21,17 +22,24 @@ from lora_tui.workspace.profiles import Model, Profile, load_profile
 @click.option("--profile", metavar="NAME", help="Base, max_length and languages of this profile.")
 @click.option("--max-length", type=NUMBER, help="Tokens that a row may have; else the profile's, or 4,096.")
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help="Only this suite's prompts; again for more.")
+@overlay_options
 @json_option
 @pass_cli
 def audit(
-    cli: Cli, name: str, model: str | None, profile: str | None, max_length: int | None, suites: tuple[str, ...]
+    cli: Cli,
+    name: str,
+    model: str | None,
+    profile: str | None,
+    max_length: int | None,
+    suites: tuple[str, ...],
+    overlay: Overlay,
 ) -> None:
     """Count a dataset with a model's own template and say what should not be trained on.
 
     Exit code 1 when there is an error, which `lora-tui train` would refuse; the audit is kept, so asking again is
     instant.
     """
-    recipe = _recipe(cli, model, profile, max_length)
+    recipe = _recipe(cli, model, profile, max_length, overlay)
     dataset = versions.find(cli.workspace, name)
     check_intact(dataset)
     base = bases.resolve(cli.workspace, recipe)
@@ -54,10 +62,13 @@ def data(label: str, found: Audited) -> dict[str, object]:
     return {"dataset": label, **msgspec.to_builtins(found)}
 
 
-def _recipe(cli: Cli, model: str | None, profile: str | None, max_length: int | None) -> Profile:
+def _recipe(cli: Cli, model: str | None, profile: str | None, max_length: int | None, overlay: Overlay) -> Profile:
     if profile is None and model is None:
         raise BadInput("which model? Nothing is counted without one", fix="Give --model PATH_OR_ID, or --profile NAME.")
-    recipe = load_profile(cli.workspace, profile) if profile else Profile(name="audit", model=Model(base=model or ""))
+    if not profile and overlay != Overlay():
+        raise BadInput("--preset and --set are laid over a profile, and none is named", fix="Give --profile NAME too.")
+    unnamed = Profile(name="audit", model=Model(base=model or ""))
+    recipe = overlay.load(cli.workspace, profile) if profile else unnamed
     if model:
         recipe = msgspec.structs.replace(recipe, model=Model(base=model))
     if max_length:

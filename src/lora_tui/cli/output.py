@@ -142,8 +142,10 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def table(rows: Sequence[Sequence[object]], headings: Sequence[str], empty: str = "nothing yet") -> str:
-    """Aligned columns for people; numbers to the right, the last column as wide as it likes."""
+def table(
+    rows: Sequence[Sequence[object]], headings: Sequence[str], empty: str = "nothing yet", right: Sequence[int] = ()
+) -> str:
+    """Aligned columns for people; numbers and the columns `right` to the right, the last as wide as it likes."""
     from rich.cells import cell_len
 
     if not rows:
@@ -152,13 +154,15 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str], empty: str 
     widths = [
         max(cell_len(heading), *(cell_len(row[index]) for row in cells)) for index, heading in enumerate(headings)
     ]
-    right = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
+    flush = [
+        index in right or all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))
+    ]
 
     def line(values: Sequence[str]) -> str:
         parts = []
         for index, value in enumerate(values):
             pad = " " * (widths[index] - cell_len(value))
-            parts.append(pad + value if right[index] else value + pad)
+            parts.append(pad + value if flush[index] else value + pad)
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(list(headings)), *map(line, cells)])

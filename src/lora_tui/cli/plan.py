@@ -8,19 +8,20 @@ import msgspec
 from lora_tui.backends.plan import Plan, plan
 from lora_tui.cli.audit_text import finding_lines
 from lora_tui.cli.output import Cli, duration, json_option, pass_cli
+from lora_tui.cli.overlays import Overlay, overlay_options
 from lora_tui.dataset import versions
 from lora_tui.jobs.audit import Counted
-from lora_tui.workspace.profiles import load_profile
 
 
 @click.command("plan")
 @click.argument("profile")
 @click.option("--dataset", required=True, metavar="NAME", help="NAME or NAME@VERSION.")
+@overlay_options
 @json_option
 @pass_cli
-def command(cli: Cli, profile: str, dataset: str) -> None:
+def command(cli: Cli, profile: str, dataset: str, overlay: Overlay) -> None:
     """Show what training PROFILE on a dataset would do: rows, tokens, memory, time, and what to know first."""
-    recipe = load_profile(cli.workspace, profile)
+    recipe = overlay.load(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
     with cli.progress("plan") as advance:
         made = plan(cli.workspace, recipe, found, progress=lambda line: advance(0, 0, line))

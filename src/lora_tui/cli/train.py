@@ -7,10 +7,10 @@ import click
 from lora_tui.adapters import registry
 from lora_tui.backends import local
 from lora_tui.cli.output import Cli, json_option, pass_cli
+from lora_tui.cli.overlays import Overlay, overlay_options
 from lora_tui.cli.runs import finish
 from lora_tui.dataset import versions
 from lora_tui.verify.suite import sample_prompts
-from lora_tui.workspace.profiles import load_profile
 
 
 @click.command("train")
@@ -23,14 +23,15 @@ from lora_tui.workspace.profiles import load_profile
     metavar="CODE",
     help="Train in spite of this error of the audit; again for more.",
 )
+@overlay_options
 @json_option
 @pass_cli
-def command(cli: Cli, profile: str, dataset: str, detach: bool, allow: tuple[str, ...]) -> None:
+def command(cli: Cli, profile: str, dataset: str, detach: bool, allow: tuple[str, ...], overlay: Overlay) -> None:
     """Fine-tune PROFILE's base on a dataset, which is audited first: an error that is not allowed starts nothing.
 
     The run survives this terminal; Ctrl-C only stops watching.
     """
-    recipe = load_profile(cli.workspace, profile)
+    recipe = overlay.load(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
     with cli.progress("audit") as advance:
         run = local.train(

@@ -122,7 +122,7 @@ def _beginnings(profile: Profile) -> Iterator[Problem]:
     if mutates_base(lora) and lora.use_rslora and (lora.rank_pattern or lora.alpha_pattern):
         yield _error(
             key,
-            f"with use_rslora and a rank or alpha pattern PEFT cannot save {lora.init_lora_weights} for the original base",
+            f"PEFT cannot convert {lora.init_lora_weights} for saving with use_rslora and a rank or alpha pattern",
             "Leave one of the three out.",
         )
     if lora.target_parameters and lora.init_lora_weights != "gaussian":
@@ -151,6 +151,6 @@ def _best(training: Training) -> Iterator[Problem]:
     if bool(training.eval_steps) != bool(training.save_steps) or (both and training.save_steps % training.eval_steps):
         yield _error(
             f"training.{key}",
-            f"needs a checkpoint at each evaluation: eval_steps {training.eval_steps}, save_steps {training.save_steps}",
+            f"needs a checkpoint per evaluation: eval_steps {training.eval_steps}, save_steps {training.save_steps}",
             "Let save_steps be a multiple of eval_steps, or leave both out: at the end of every epoch.",
         )

@@ -12,7 +12,8 @@ NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]  # something else must be there too
 Rate = Annotated[float, Meta(gt=0.0)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # it names folders too
+NAME = r"^[a-z0-9][a-z0-9._-]*$"  # it names folders too
+Name = Annotated[str, Meta(pattern=NAME)]
 Shape = Literal["agent", "plain"]
 Form = Literal["search-replace", "diff", "new-code"]
 ToolTarget = Literal["opencode-v1", "opencode-v2", "as-recorded"]

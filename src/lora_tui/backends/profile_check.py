@@ -1,0 +1,183 @@
+"""Whether a profile can be trained: its keys, their combinations, what this machine lacks, and what its base has."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import msgspec
+
+from lora_tui.backends import bases, measure, shape
+from lora_tui.backends.counting import Tell, unheard
+from lora_tui.backends.shape import Shape
+from lora_tui.workspace.errors import LoraTuiError
+from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.known import package_of
+from lora_tui.workspace.profiles.sanity import Problem, problems
+
+_MLP = ("gate_proj", "up_proj", "down_proj")
+_ENGINE = ("torch", "transformers", "trl", "peft")
+_WIDTH = 4  # bytes: adapters are held in fp32
+_INSTALL = {"bitsandbytes": "pip install 'lora-tui[quant]'"}
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """Adapters on one kind of layer: how many layers, and the weights of all their adapters."""
+
+    module: str
+    count: int
+    parameters: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the weights alone; gradients and Adam's states take three times as much again."""
+        return self.parameters * _WIDTH
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What was found. `trained` is empty where the base's shape is not known here."""
+
+    problems: tuple[Problem, ...]
+    trained: tuple[Trained, ...] = ()
+    asked_engine: bool = False  # whether the base's own layers were looked at
+    parameters: int = 0  # of the adapters, as the engine counts them; 0: it was not asked
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Those that refuse a run."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def check(workspace: Workspace, profile: Profile, *, base: str = "", progress: Tell = unheard) -> Checked:
+    """Check `profile`, with the base in the folder `base` in the place of its own.
+
+    The engine is asked only where the base is on this machine and the engine is installed: whether the target modules
+    are there, and how large the adapters are. Raises BadInput for a `base` that is no model.
+    """
+    found = problems(profile) + lacking(profile)
+    name = profile.model.base
+    if base:
+        name = bases.find(workspace, base)
+    elif name == bases.DEMO:
+        name = str(bases.demo_base(workspace))
+    inside = shape.of_base(name)
+    if inside is not None:
+        found += fit_problems(profile, inside)
+    if any(problem.severity == "error" for problem in found):
+        return Checked(problems=_sorted(found))
+    trained = _trained(profile, inside) if inside is not None else ()
+    if shape.config_file(name) is None or not _engine_here():
+        return Checked(problems=_sorted(found), trained=trained)
+    try:
+        measured = measure.ensure(workspace, name, profile, progress=progress)
+    except LoraTuiError as error:
+        found.append(Problem("error", "lora", error.what, error.fix))
+        return Checked(problems=_sorted(found), trained=trained, asked_engine=True)
+    return Checked(problems=_sorted(found), trained=trained, asked_engine=True, parameters=measured.trainable)
+
+
+def lacking(profile: Profile) -> list[Problem]:
+    """The packages that the profile needs and this machine does not have."""
+    needs = {"training.optim": package_of(profile.training.optim)}
+    if profile.model.load_in_4bit or profile.model.load_in_8bit:
+        needs["model.load_in_4bit" if profile.model.load_in_4bit else "model.load_in_8bit"] = "bitsandbytes"
+    for name, package in (("wandb", "wandb"), ("mlflow", "mlflow"), ("tensorboard", "tensorboardX")):
+        if name in profile.training.report_to and _engine_here():
+            needs[f"training.report_to: {name}"] = package
+    return [
+        Problem(
+            "warning",
+            key,
+            f"needs {package}, which is not installed on this machine",
+            _INSTALL.get(package, f"Install {package} beside the engine."),
+        )
+        for key, package in needs.items()
+        if package and importlib.util.find_spec(package) is None
+    ]
+
+
+def fit_problems(profile: Profile, base: Shape) -> list[Problem]:
+    """What a base of this shape cannot be trained with."""
+    lora, found = profile.lora, []
+    if base.experts:
+        wrong = (
+            "all-linear"
+            if lora.target_modules == "all-linear"
+            else ", ".join(name for name in lora.target_modules if name.rpartition(".")[2] in _MLP)
+        )
+        if wrong:
+            found.append(
+                Problem(
+                    "error",
+                    "lora.target_modules",
+                    f"the base is a mixture of experts, where PEFT turns {wrong} into adapters on all "
+                    f"{base.experts} experts of every layer and leaves the shared expert out",
+                    safe_targets(base),
+                )
+            )
+    if base.hybrid and profile.training.packing:
+        found.append(
+            Problem(
+                "error",
+                "training.packing",
+                "the base has linear attention, which carries what it read in one row into the next",
+                "Leave packing out.",
+            )
+        )
+    if isinstance(lora.target_modules, tuple) and not base.experts:
+        known = {item.name.rpartition(".")[2] for item in base.linears}
+        missing = [name for name in lora.target_modules if name.rpartition(".")[2] not in known]
+        if missing and len(missing) == len(lora.target_modules):
+            found.append(
+                Problem(
+                    "error",
+                    "lora.target_modules",
+                    f"the base has none of the layers {', '.join(missing)}",
+                    f"It has {', '.join(sorted(known))}.",
+                )
+            )
+        elif missing:
+            found.append(
+                Problem(
+                    "warning",
+                    "lora.target_modules",
+                    f"the base has no {', '.join(missing)}",
+                    f"It has {', '.join(sorted(known))}.",
+                )
+            )
+    return found
+
+
+def safe_targets(base: Shape) -> str:
+    """What to target on a mixture of experts, as lines of a profile."""
+    names = [item.name for item in base.linears if not item.experts and "." not in item.name and "_proj" in item.name]
+    names = [name for name in names if name not in _MLP or base.moe_layers < base.layers]
+    quoted = ", ".join(f'"{name}"' for name in names if name not in _MLP)
+    text = f"Use target_modules = [{quoted}]"
+    if base.shared_intermediate:
+        shared = ", ".join(f'"shared_expert.{name}.weight"' for name in _MLP)
+        text += f"; for the shared expert also target_parameters = [{shared}]"
+    return f"{text}."
+
+
+def _trained(profile: Profile, base: Shape) -> tuple[Trained, ...]:
+    lora = profile.lora
+    found = []
+    targets: tuple[str, ...] | str = lora.target_modules
+    if not isinstance(targets, str):
+        targets = (*targets, *(name.removesuffix(".weight") for name in lora.target_parameters))
+    for item in base.targeted(targets):
+        if item.name.rpartition(".")[2] in lora.exclude_modules:
+            continue
+        r = lora.rank_pattern.get(item.name.rpartition(".")[2], lora.r)
+        count = item.count * max(1, item.experts)
+        found.append(Trained(module=item.name, count=count, parameters=r * (item.inputs + item.outputs) * count))
+    return tuple(found)
+
+
+def _engine_here() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in _ENGINE)
+
+
+def _sorted(found: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(found, key=lambda problem: problem.severity != "error"))
