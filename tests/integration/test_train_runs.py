@@ -107,7 +107,7 @@ def test_a_stopped_run_resumes_as_if_nothing_had_happened(new_run: Callable[...,
     known = max(event.step for event in stopped.metrics if event.time <= asked)
     assert word.step <= known + 2, "the step being made, and at most the one whose end it just missed"
     assert word.checkpoint == f"checkpoints/checkpoint-{word.step}"
-    assert (run.folder / word.checkpoint / "COMPLETE").is_file()
+    assert (run.folder / word.checkpoint / "manifest.json").is_file()
 
     supervisor.start(run)
     resumed = ended(run)

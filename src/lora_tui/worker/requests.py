@@ -10,7 +10,7 @@ from lora_tui.jobs.supervisor import CHECKPOINT, PAUSE, STOP
 
 
 class Ended(BaseException):
-    """SIGTERM, where nothing is worth finishing first. No library takes it for an error of its own."""
+    """A request to stop, where nothing is worth finishing first. No library takes it for an error of its own."""
 
 
 class Requests:

@@ -3,77 +3,176 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import checkpoints, loading, ranks
+from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.controls import Controls
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
+from lora_tui.worker.fingerprint import fingerprint
 from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.lora import with_lora
-from lora_tui.worker.requests import Requests
+from lora_tui.worker.oom import Batch
+from lora_tui.worker.requests import Ended, Requests
 from lora_tui.worker.saving import save_adapter
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
+from lora_tui.worker.tokenize import Tokens
 from lora_tui.worker.trainer import AssistantTrainer
+from lora_tui.workspace.profiles import Profile
 
 ADAPTER = "adapter"
 
 
+@dataclass
+class Prepared:
+    """What stays the same however often a run has to take its steps again."""
+
+    tokenizer: Any
+    rows: list[Tokens]
+    validation: list[Tokens]
+    device: str
+    model: Any
+    settings: dict[str, str]
+    profile: Profile  # this process's part of it
+
+
 def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> None:
-    """Train to the end, or until asked to stop; goes on from the newest complete checkpoint of `folder`."""
+    """Train to the end, or until asked to stop; goes on from the newest whole checkpoint of `folder`."""
     if (folder / ADAPTER).is_dir():
         _tell_finished(folder, log)
         return
     begin = time.monotonic()
-    place = ranks.here()
-    profile = shared(job.profile, place.world, log)
-    check_unchanged(job, folder / job.dataset)
-    torch.manual_seed(profile.training.seed)  # the adapter's first weights
+    profile = shared(job.profile, ranks.here().world, log)
+    with HardwareWatch(log):
+        check_unchanged(job, folder / job.dataset)
+        point = resuming.find_point(job, folder, log)
+        batch = resuming.batch_in_force(profile, log)
+        controls = Controls(asked, log)
+        try:
+            ready = _prepare(job, profile, folder, log, asked)
+        except Ended:
+            path = point.path.relative_to(folder).as_posix() if point else ""
+            log.write(journal.Stopped(step=point.step if point else 0, checkpoint=path))
+            return
+        trainer = _trainer(job, folder, log, ready, batch, point, controls)
+        retry = 0
+        while problem := recovery.run(trainer, str(point.path) if point else None, ready.rows):
+            retry += 1
+            batch, word = recovery.smaller(problem, batch, job, retry)
+            log.write(word)
+            point, _ = checkpoints.newest(folder)
+            half_changed = trainer.halfway and point is None
+            del trainer
+            oom.free()
+            if half_changed:  # and nothing to put back over it
+                ready.model = None
+                oom.free()
+                ready.model = _model(job, ready.device, log)
+            trainer = _trainer(job, folder, log, ready, batch, point, controls)
+        _end(trainer, ready, job, folder, log, controls, time.monotonic() - begin)
+
+
+def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, asked: Requests) -> Prepared:
+    """Rows and model. Raises Ended when someone asks to stop on the way."""
     tokenizer = loading.load_tokenizer(job.base)
+    _end_if_stopped(asked)
     with ranks.first_goes_first():
         rows, validation = token_rows(job, folder, tokenizer, log)
+    _end_if_stopped(asked)
     device = loading.device_here()
+    model = _model(job, device, log)
+    _end_if_stopped(asked)
+    return Prepared(tokenizer, rows, validation, device, model, fingerprint(job, folder), profile)
+
+
+def _end_if_stopped(asked: Requests) -> None:
+    """Raises Ended where any process was asked to stop: before the first step nothing is worth finishing."""
+    if any(ranks.any_of(asked.stop)):
+        raise Ended
+
+
+def _model(job: Train, device: str, log: journal.Journal) -> Any:
+    """The base with fresh adapters."""
     log.write(journal.Progress(stage="load the base", done=0))
-    model = loading.load_model(job.base, bf16=profile.training.bf16, device=device)
+    torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
+    model = loading.load_model(job.base, bf16=job.profile.training.bf16, device=device)
     if device == "cpu":
         choose_threads(model.config.get_text_config().hidden_size)
     model.config.use_cache = False
-    model = with_lora(model, profile)
-    point = checkpoints.newest(folder)
-    telling = Telling(folder, log, loading.device_name(device), point)
-    controls = Controls(asked, log)
+    return with_lora(model, job.profile)
+
+
+def _trainer(
+    job: Train,
+    folder: Path,
+    log: journal.Journal,
+    ready: Prepared,
+    batch: Batch,
+    point: checkpoints.Point | None,
+    controls: Controls,
+) -> AssistantTrainer:
+    """A trainer of these rows and this model, whose steps are cut as `batch` says."""
+    telling = Telling(folder, log, loading.device_name(ready.device), point)
     trainer = AssistantTrainer(
-        model=model,
-        args=sft_config(profile, folder, device, validation=bool(validation)),
-        train_dataset=as_dataset(rows),
-        eval_dataset=as_dataset(validation) if validation else None,
-        processing_class=tokenizer,
-        data_collator=Padded(tokenizer.pad_token_id),
-        callbacks=[telling, Answers(log, tokenizer, job.samples), controls],
+        model=ready.model,
+        args=sft_config(_cut(ready.profile, batch), folder, ready.device, validation=bool(ready.validation)),
+        train_dataset=as_dataset(ready.rows),
+        eval_dataset=as_dataset(ready.validation) if ready.validation else None,
+        processing_class=ready.tokenizer,
+        data_collator=Padded(ready.tokenizer.pad_token_id),
+        callbacks=[telling, Answers(log, ready.tokenizer, job.samples), controls],
     )
     trainer.telling = telling
-    with HardwareWatch(log):
-        trainer.train(resume_from_checkpoint=str(point.path) if point else None)
+    trainer.settings = ready.settings
+    trainer.rows_in_order = resuming.planned_batch(ready.profile).rows
+    if point:
+        for item in trainer.kept:
+            item.load(point.path)
+    return trainer
+
+
+def _cut(profile: Profile, batch: Batch) -> Profile:
+    training = msgspec.structs.replace(
+        profile.training,
+        per_device_train_batch_size=batch.rows,
+        gradient_accumulation_steps=batch.accumulation,
+    )
+    return msgspec.structs.replace(profile, training=training)
+
+
+def _end(
+    trainer: AssistantTrainer,
+    ready: Prepared,
+    job: Train,
+    folder: Path,
+    log: journal.Journal,
+    controls: Controls,
+    seconds: float,
+) -> None:
+    """Keep the adapter and say that the run has finished; or that it was stopped."""
+    telling = trainer.telling
     if controls.stopped:
         log.write(journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint))
         return
-    if place.first:
-        save_adapter(model, job.base, folder / ADAPTER)
+    if ranks.here().first:
+        save_adapter(ready.model, job.base, folder / ADAPTER)
     log.write(
         journal.Finished(
             steps=trainer.state.global_step,
             loss=telling.last_loss,
             eval_loss=telling.last_eval,
-            seconds=time.monotonic() - begin,
+            seconds=seconds,
             output=ADAPTER,
         )
     )

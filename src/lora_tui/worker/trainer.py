@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from trl import SFTTrainer
 
-from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import SimilarLengths
+from lora_tui.worker.lasting import LastingTrainer
 from lora_tui.worker.loss import can_skip_masked, label_only_loss
 from lora_tui.worker.tokenize import IGNORED
 
@@ -24,11 +23,11 @@ class Penalty(Protocol):
         """Look at the gradients of the micro-batch, which `.grad` holds the running sum of."""
 
 
-class AssistantTrainer(SFTTrainer):
+class AssistantTrainer(LastingTrainer):
     """SFTTrainer on rows that are tokens already: own batches, own loss where it is equal and faster, token count."""
 
-    telling: Telling
     penalties: Sequence[Penalty] = ()
+    rows_in_order = 0  # of the planned batch: one that is halved later must see its rows in the same order
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -52,7 +51,7 @@ class AssistantTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(ids) for ids in dataset["input_ids"]]
-        return SimilarLengths(lengths, self.args.train_batch_size, self.args.seed)
+        return SimilarLengths(lengths, self.rows_in_order or self.args.train_batch_size, self.args.seed)
 
     def create_model_card(self, *arguments: Any, **options: Any) -> None:
         """Not into every checkpoint: the adapter's own card is written when it is registered."""

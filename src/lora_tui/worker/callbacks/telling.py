@@ -34,13 +34,13 @@ class Telling(TrainerCallback):
         self.device = device
         self.resumed_from = resumed_from
         self.place = ranks.here()
-        self.tokens = resumed_from.mark.tokens if resumed_from and self.place.first else 0
+        self.tokens = resumed_from.manifest.tokens if resumed_from and self.place.first else 0
         self.last_checkpoint = ""
         self.last_loss: float | None = None
         self.last_eval: float | None = None
         self._step_began = 0.0
         self._seconds: list[float] = []
-        self._tokens_logged = resumed_from.mark.tokens if resumed_from else 0
+        self._tokens_logged = resumed_from.manifest.tokens if resumed_from else 0
         self._warned_nan = False
 
     def on_train_begin(
@@ -52,7 +52,8 @@ class Telling(TrainerCallback):
                 pid=os.getpid(),
                 host=socket.gethostname(),
                 total_steps=state.max_steps,
-                resumed_from=self.resumed_from.mark.step if self.resumed_from else None,
+                resumed_from=self.resumed_from.step if self.resumed_from else None,
+                resumed_path=self.resumed_from.path.relative_to(self.folder).as_posix() if self.resumed_from else "",
                 device=self.device,
                 versions=loading.versions(),
                 world_size=self.place.world,
@@ -127,11 +128,28 @@ class Telling(TrainerCallback):
                 journal.Evaluation(step=state.global_step, epoch=float(state.epoch or 0.0), eval_loss=self.last_eval)
             )
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
-        """`checkpoint`, once it is complete."""
-        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        tokens = ranks.total(self.tokens)  # and every process has written its part
-        if self.place.first:
-            checkpoints.mark_complete(path, checkpoints.Mark(step=state.global_step, tokens=tokens))
-        self.last_checkpoint = path.relative_to(self.folder).as_posix()
-        self.log.write(journal.Checkpoint(step=state.global_step, path=self.last_checkpoint))
+    def checkpoint_made(self, point: checkpoints.Point, *, best: bool) -> None:
+        """`checkpoint`, now that it is whole."""
+        self.last_checkpoint = point.path.relative_to(self.folder).as_posix()
+        self.log.write(journal.Checkpoint(step=point.step, path=self.last_checkpoint, best=best))
+
+    def kept_no_checkpoint(self, step: int) -> None:
+        """Weights that are no numbers are not kept."""
+        self.log.write(
+            journal.Warned(
+                message="no checkpoint was written: the weights are not numbers any more",
+                advice="The last checkpoint before it is whole: resume from it with a lower training.learning_rate.",
+                code="nan",
+                step=step,
+            )
+        )
+
+    def evaluates_with(self, rows: int, step: int) -> None:
+        """The validation rows did not fit."""
+        self.log.write(
+            journal.Warned(
+                message=f"out of memory while evaluating: from now on with {rows} row{'s' * (rows > 1)} at a time",
+                code="evaluation_memory",
+                step=step,
+            )
+        )

@@ -1,0 +1,99 @@
+"""Out of memory: told from other errors, explained, and gone on from with a smaller batch."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import torch
+
+from lora_tui.worker.tokenize import Tokens
+
+_WORDS = (  # what the allocators and libraries say where they raise no class of their own
+    "out of memory",
+    "defaultcpuallocator: can't allocate memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "unable to allocate",
+    "std::bad_alloc",
+)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """How one optimizer step is cut: rows of a micro-batch on each device, and micro-batches."""
+
+    rows: int
+    accumulation: int
+
+    def smaller(self) -> Batch | None:
+        """The same rows in at least twice as many micro-batches; None for a micro-batch of one row.
+
+        An odd number has no half: then it is the largest part below it that gives the same whole.
+        """
+        whole = self.rows * self.accumulation
+        rows = next((rows for rows in range(self.rows // 2, 0, -1) if whole % rows == 0), None)
+        return None if rows is None else Batch(rows=rows, accumulation=whole // rows)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it, or what it was raised from, is a failed allocation on a GPU or in RAM."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError | torch.OutOfMemoryError):
+            return True
+        if isinstance(seen, RuntimeError | OSError) and any(words in str(seen).lower() for words in _WORDS):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+def free() -> None:
+    """Give back what nobody holds any more, once the error that held it is gone."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def reached() -> int:
+    """The most bytes this process held: on its GPUs, else in RAM."""
+    if torch.cuda.is_available():
+        return max(torch.cuda.max_memory_allocated(index) for index in range(torch.cuda.device_count()))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+class Broke(msgspec.Struct, frozen=True):
+    """The micro-batch that did not fit: tokens of its longest row, and the ids of its rows, the longest first."""
+
+    longest: int
+    rows: tuple[str, ...]
+
+
+def what_broke(inputs: dict[str, Any] | None, rows: Sequence[Tokens]) -> Broke:
+    """Which rows the micro-batch `inputs` was made of; packed rows are told apart by their positions."""
+    parts = sorted(_parts(inputs), key=len, reverse=True) if inputs else []
+    names = {tuple(row.input_ids): row.id for row in rows if any(len(row.input_ids) == len(part) for part in parts)}
+    found = (names.get(tuple(part)) for part in parts)
+    return Broke(longest=len(parts[0]) if parts else 0, rows=tuple(dict.fromkeys(name for name in found if name)))
+
+
+def _parts(inputs: dict[str, Any]) -> list[list[int]]:
+    ids, mask, positions = (inputs.get(key) for key in ("input_ids", "attention_mask", "position_ids"))
+    if ids is None:
+        return []
+    parts: list[list[int]] = []
+    for index, row in enumerate(ids.tolist()):
+        if mask is not None:
+            parts.append([token for token, there in zip(row, mask[index].tolist(), strict=True) if there])
+        elif positions is None:
+            parts.append(row)
+        else:
+            for token, position in zip(row, positions[index].tolist(), strict=True):
+                if position == 0:
+                    parts.append([])
+                parts[-1].append(token)
+    return parts
