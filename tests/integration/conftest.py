@@ -14,7 +14,7 @@ from lora_tui.jobs.job import TinyBase, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Lora, Model, Profile, Training
+from lora_tui.workspace.profiles import Forgetting, Lora, Model, Profile, Training
 
 CHATS = """
 text = ["fn main() { println!(\\"hi\\"); }", "def main(): print('hi')", "<tool_call> {} </tool_call>"]
@@ -87,6 +87,7 @@ def small_profile() -> Profile:
             learning_rate=5e-3,
             max_length=256,
         ),
+        forgetting=Forgetting(measure=False),
     )
 
 

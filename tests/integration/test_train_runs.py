@@ -84,7 +84,7 @@ def test_the_journal_tells_the_whole_run(uninterrupted: RunView) -> None:
     assert last.tokens_per_second > 0
     assert last.grad_norm is not None
     assert len(uninterrupted.evaluations) == 4  # once per epoch
-    assert [sample.step for sample in uninterrupted.samples] == [5, 10, 15, 20]
+    assert [sample.step for sample in uninterrupted.samples] == [0, 5, 10, 15, 20]
     assert uninterrupted.started is not None
     assert uninterrupted.started.versions["trl"]
     finished = uninterrupted.last_word

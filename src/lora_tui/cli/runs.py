@@ -11,7 +11,7 @@ import msgspec
 
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, duration, json_option, pass_cli, safe, table
-from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs import forgetting, journal, supervisor
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -173,6 +173,10 @@ def line_of(event: journal.AnyEvent) -> str:
             )
         case journal.Evaluation():
             return f"step {event.step:>5}  eval loss {event.eval_loss:.4f}"
+        case journal.General():
+            return f"step {event.step:>5}  {forgetting.words(event)}"
+        case journal.Note():
+            return event.message
         case journal.Checkpoint():
             return f"step {event.step:>5}  checkpoint {event.path}"
         case journal.Warned():

@@ -118,13 +118,14 @@ class Sample(Event, frozen=True, tag="sample"):
 class General(Event, frozen=True, tag="general"):
     """Loss in nats per token on the held general set: what is forgotten is how far it rises above that of `step` 0.
 
-    `kl` is the mean KL divergence per token from the model as it was before training.
+    `kl` is the mean KL divergence per token from the model as it was before training; `start` the loss at step 0.
     """
 
     step: int
     loss: float
     kl: float | None = None
     rows: int = 0
+    start: float | None = None
 
 
 class OutOfMemory(Event, frozen=True, tag="out_of_memory"):
@@ -162,6 +163,12 @@ class Warned(Event, frozen=True, tag="warning"):
     advice: str = ""
     code: str = ""
     step: int = 0
+
+
+class Note(Event, frozen=True, tag="note"):
+    """Something worth knowing that needs nothing done about it."""
+
+    message: str
 
 
 class AnswerDelta(Event, frozen=True, tag="answer_delta"):
@@ -227,6 +234,7 @@ AnyEvent = (
     | Paused
     | Continued
     | Warned
+    | Note
     | AnswerDelta
     | Answer
     | Stopped

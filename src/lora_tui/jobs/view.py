@@ -62,7 +62,7 @@ class RunView:
                 self.partial.clear()
             case journal.Started():
                 self.started = self.last_word = event
-                done = event.resumed_from or 0  # the steps after that checkpoint are made again
+                done = event.resumed_from or -1  # what came after that checkpoint is made again
                 self.metrics = [item for item in self.metrics if item.step <= done]
                 self.evaluations = [item for item in self.evaluations if item.step <= done]
                 self.samples = [item for item in self.samples if item.step <= done]
@@ -108,6 +108,19 @@ class RunView:
     def total_steps(self) -> int:
         """Optimizer steps planned; 0 when not known yet."""
         return self.started.total_steps if self.started else 0
+
+    def pass_rates(self) -> list[tuple[int, int, int]]:
+        """How the suite's prompts fare by step: the step, the prompts all of whose checks were met, and of how many."""
+        rates: dict[int, list[bool]] = {}
+        for sample in self.samples:
+            if sample.checks:
+                rates.setdefault(sample.step, []).append(all(check.passed for check in sample.checks))
+        return [(step, sum(met), len(met)) for step, met in rates.items()]
+
+    @property
+    def forgotten(self) -> float | None:
+        """How far the general loss has risen since the start, in nats per token; None where it was not measured."""
+        return self.general[-1].loss - self.general[0].loss if len(self.general) > 1 else None
 
     @property
     def eta_seconds(self) -> float | None:

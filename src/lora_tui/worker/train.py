@@ -19,6 +19,7 @@ from lora_tui.worker.callbacks.controls import Controls
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
 from lora_tui.worker.fingerprint import fingerprint
+from lora_tui.worker.forgetting.keeping import Keeping, keeping
 from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.lora import with_lora
@@ -45,6 +46,7 @@ class Prepared:
     model: Any
     settings: dict[str, str]
     profile: Profile  # this process's part of it
+    keeping: Keeping
 
 
 def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> None:
@@ -79,6 +81,7 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
                 ready.model = None
                 oom.free()
                 ready.model = _model(job, ready.device, log)
+                ready.keeping.watch(ready.model)
             trainer = _trainer(job, folder, log, ready, batch, point, controls)
         _end(trainer, ready, job, folder, log, controls, time.monotonic() - begin)
 
@@ -93,7 +96,9 @@ def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, a
     device = loading.device_here()
     model = _model(job, device, log)
     _end_if_stopped(asked)
-    return Prepared(tokenizer, rows, validation, device, model, fingerprint(job, folder), profile)
+    kept = keeping(job, profile, folder, model, tokenizer, len(rows), log, asked)
+    rows += kept.mixed
+    return Prepared(tokenizer, rows, validation, device, model, fingerprint(job, folder), profile, kept)
 
 
 def _end_if_stopped(asked: Requests) -> None:
@@ -131,10 +136,11 @@ def _trainer(
         eval_dataset=as_dataset(ready.validation) if ready.validation else None,
         processing_class=ready.tokenizer,
         data_collator=Padded(ready.tokenizer.pad_token_id),
-        callbacks=[telling, Answers(log, ready.tokenizer, job.samples), controls],
+        callbacks=[telling, Answers(log, ready.tokenizer, job.samples), controls, *ready.keeping.callbacks],
     )
     trainer.telling = telling
     trainer.settings = ready.settings
+    trainer.penalties, trainer.meter, trainer.kept = ready.keeping.begin()
     trainer.rows_in_order = resuming.planned_batch(ready.profile).rows
     if point:
         for item in trainer.kept:
@@ -165,8 +171,9 @@ def _end(
     if controls.stopped:
         log.write(journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint))
         return
+    beside = ready.keeping.beside()
     if ranks.here().first:
-        save_adapter(ready.model, job.base, folder / ADAPTER)
+        save_adapter(ready.model, job.base, folder / ADAPTER, beside)
     log.write(
         journal.Finished(
             steps=trainer.state.global_step,

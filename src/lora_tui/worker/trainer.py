@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from lora_tui.worker.collate import SimilarLengths
+from lora_tui.worker.forgetting.fisher import FisherMeter
+from lora_tui.worker.forgetting.penalty import Penalty
 from lora_tui.worker.lasting import LastingTrainer
 from lora_tui.worker.loss import can_skip_masked, label_only_loss
 from lora_tui.worker.tokenize import IGNORED
-
-
-class Penalty(Protocol):
-    """Something to minimise beside the cross entropy (EWC, KL, L2)."""
-
-    def __call__(self, model: Any) -> torch.Tensor:
-        """Its value at the current weights, a scalar with a gradient; once a micro-batch."""
-
-    def after_backward(self, model: Any) -> None:
-        """Look at the gradients of the micro-batch, which `.grad` holds the running sum of."""
 
 
 class AssistantTrainer(LastingTrainer):
@@ -28,6 +21,7 @@ class AssistantTrainer(LastingTrainer):
 
     penalties: Sequence[Penalty] = ()
     rows_in_order = 0  # of the planned batch: one that is halved later must see its rows in the same order
+    meter: FisherMeter | None = None
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -42,6 +36,43 @@ class AssistantTrainer(LastingTrainer):
                 model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
             )
         return label_only_loss(base, inputs, num_items_in_batch)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One micro-batch; with the last one of a step come the penalties, whose gradients the Fisher never sees.
+
+        What is returned, and logged as the loss, is the cross entropy alone.
+        """
+        with self._measuring(inputs, num_items_in_batch):
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not self.accelerator.sync_gradients:
+            return loss
+        if self.meter is not None:
+            self.meter.step_done()
+        if self.penalties:
+            bare = self.accelerator.unwrap_model(model)
+            total = torch.stack([penalty(bare, self.state.global_step) for penalty in self.penalties]).sum()
+            self.accelerator.backward(total)
+            self.telling.penalties.append(float(total.detach()))
+        return loss
+
+    def take_back(self) -> None:
+        """Also what was measured of the step that was begun."""
+        super().take_back()
+        if self.meter is not None:
+            self.meter.discard()
+
+    def _measuring(self, inputs: dict[str, Any], items: Any) -> contextlib.AbstractContextManager[None]:
+        """The meter watches; it is told what the sum over labels is divided by before its gradients are made."""
+        if self.meter is None:
+            return contextlib.nullcontext()
+        tokens = float((inputs["labels"][:, 1:] != IGNORED).sum())
+        if items is None:
+            scale = tokens * self.current_gradient_accumulation_steps
+        else:
+            scale = float(items) / (self.accelerator.num_processes if self.args.average_tokens_across_devices else 1)
+        if self.accelerator.scaler is not None:
+            scale /= self.accelerator.scaler.get_scale()
+        return self.meter.watching(scale, tokens)
 
     def evaluate(self, *arguments: Any, **options: Any) -> Any:
         """Evaluate without touching the random state, so that a resumed run draws the same dropout either way."""

@@ -1,4 +1,4 @@
-"""See it learn: at every evaluation the model answers a few prompts with its weights of that moment."""
+"""See it learn: before the first step and at every evaluation the model answers a few prompts, as it is by then."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from lora_tui.jobs import checks, journal
 from lora_tui.jobs.job import Prompt
 from lora_tui.worker import ranks
+from lora_tui.worker.aside import aside
 from lora_tui.worker.generate import Ending, stream
 
 MAX_TOKENS = 128
 
 
 class Answers(TrainerCallback):
-    """Journals `sample` events, checked where a prompt has expectations."""
+    """Journals `sample` events, checked where a prompt has expectations; the first are of before the first step."""
 
     def __init__(self, log: journal.Journal, tokenizer: Any, prompts: Sequence[Prompt]) -> None:
         self.log = log
         self.tokenizer = tokenizer
         self.prompts = prompts
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
+    ) -> None:
+        """What it says before it learned anything; nothing where the run goes on from a checkpoint."""
+        if state.global_step == 0:
+            self._answer(model, state)
+
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
     ) -> None:
-        """Answer every prompt."""
+        """What it says now."""
+        self._answer(model, state)
+
+    def _answer(self, model: Any, state: TrainerState) -> None:
+        """Answer every prompt: greedy, so that only the weights make a difference."""
         if model is None or not ranks.here().first:
             return
-        was_training = model.training
-        model.eval()
-        for prompt in self.prompts:
-            message = {"role": "user", "content": prompt.prompt}
-            answer = "".join(stream(model, self.tokenizer, [message], Ending(), max_tokens=MAX_TOKENS))
-            self.log.write(
-                journal.Sample(
-                    step=state.global_step,
-                    prompt=prompt.prompt,
-                    answer=answer,
-                    checks=tuple(
-                        checks.check(kind, value, checks.words(kind, value), answer)
-                        for kind, value in prompt.expectations
-                    ),
+        with aside(model):
+            for prompt in self.prompts:
+                message = {"role": "user", "content": prompt.prompt}
+                answer = "".join(stream(model, self.tokenizer, [message], Ending(), max_tokens=MAX_TOKENS))
+                checked = tuple(
+                    checks.check(kind, value, checks.words(kind, value), answer) for kind, value in prompt.expectations
                 )
-            )
-        model.train(was_training)
+                self.log.write(
+                    journal.Sample(step=state.global_step, prompt=prompt.prompt, answer=answer, checks=checked)
+                )

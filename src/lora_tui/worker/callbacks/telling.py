@@ -35,6 +35,7 @@ class Telling(TrainerCallback):
         self.resumed_from = resumed_from
         self.place = ranks.here()
         self.tokens = resumed_from.manifest.tokens if resumed_from and self.place.first else 0
+        self.penalties: list[float] = []  # of the steps since the last `metrics`; appended by the trainer
         self.last_checkpoint = ""
         self.last_loss: float | None = None
         self.last_eval: float | None = None
@@ -97,8 +98,10 @@ class Telling(TrainerCallback):
                 tokens=tokens,
                 tokens_per_second=(tokens - self._tokens_logged) / spent if spent else 0.0,
                 step_seconds=spent / len(self._seconds) if self._seconds else 0.0,
+                penalty=sum(self.penalties) / len(self.penalties) if self.penalties else 0.0,
             )
         )
+        self.penalties.clear()
         self._seconds.clear()
         self._tokens_logged = tokens
 

@@ -133,6 +133,7 @@ class Forgetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     l2: Annotated[float, Meta(ge=0.0)] = 0.0
     ewc: Annotated[float, Meta(ge=0.0)] = 0.0
     ewc_gamma: PartShare = 0.95
+    keep_fisher: bool = False
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,88 @@
+"""Forgetting, measured: the loss on held general conversations before the run, at its evaluations and after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lora_tui.jobs import journal
+from lora_tui.worker import ranks
+from lora_tui.worker.aside import aside
+from lora_tui.worker.forgetting.before import Before
+from lora_tui.worker.forgetting.scores import Batch, at_labels, batches, divergence
+from lora_tui.worker.tokenize import Tokens
+
+ROWS = 4  # of a batch: few, since whole distributions are held of every label
+SHARE = 0.05  # of a run's time that may go into measuring between its start and its end
+
+
+def measured(model: Any, general: Sequence[Batch], before: Before | None) -> tuple[float, float | None]:
+    """Mean loss in nats per token, and mean KL(before ‖ now) per token where there is a `before`.
+
+    `model` is PEFT's; its random state, mode and gradients stay as they were.
+    """
+    loss = kl = 0.0
+    count = 0
+    with aside(model), torch.no_grad():
+        for batch in general:
+            now, labels = at_labels(model, batch)
+            loss += float(functional.nll_loss(now, labels, reduction="sum"))
+            count += len(labels)
+            if before is not None:
+                with before.in_force(model):
+                    then, _ = at_labels(model, batch)
+                kl += float(divergence(then, now))
+    return loss / count, kl / count if before is not None else None
+
+
+class Forgetting(TrainerCallback):
+    """Journals `general` events: before the first step, at evaluations as long as it costs little, and at the end."""
+
+    def __init__(self, log: journal.Journal, rows: Sequence[Tokens], pad: int, before: Before) -> None:
+        self.log = log
+        self.rows = len(rows)
+        self.batches = batches(rows, pad, ROWS)
+        self.before = before
+        self._seconds = 0.0  # spent on it at evaluations
+        self._began = 0.0
+        self._step = -1  # it was measured at
+        found = (event for event in journal.JournalReader(log.path).read() if isinstance(event, journal.General))
+        self._start = next((event.loss for event in found if event.step == 0), None)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
+    ) -> None:
+        """What it is before; nothing where the run goes on from a checkpoint."""
+        if state.global_step == 0:
+            self._start = None
+            self._measure(model, state)
+        self._began, self._seconds = time.monotonic(), 0.0
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
+    ) -> None:
+        """What it is now, unless that was measured often enough for the time it takes."""
+        if self._seconds <= SHARE * (time.monotonic() - self._began):
+            begin = time.monotonic()
+            self._measure(model, state)
+            self._seconds += time.monotonic() - begin
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
+    ) -> None:
+        """What it is after; the weights may be an earlier step's by now, if those were the best."""
+        if state.global_step != self._step or args.load_best_model_at_end:
+            self._measure(model, state)
+
+    def _measure(self, model: Any, state: TrainerState) -> None:
+        if model is None or not ranks.here().first:
+            return
+        loss, kl = measured(model, self.batches, self.before)
+        self._step = state.global_step
+        self._start = loss if self._start is None else self._start
+        self.log.write(journal.General(step=state.global_step, loss=loss, kl=kl, rows=self.rows, start=self._start))
