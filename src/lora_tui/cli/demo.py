@@ -12,10 +12,11 @@ import msgspec
 
 from lora_tui.cli.app import open_app
 from lora_tui.cli.output import Cli, duration, json_option, pass_cli
-from lora_tui.cli.runs import line_of, watch
+from lora_tui.cli.runs_follow import watch
 from lora_tui.cli.verify import summary
 from lora_tui.demo import loop
 from lora_tui.jobs import journal
+from lora_tui.jobs.event_words import words
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
@@ -95,6 +96,6 @@ class _Printer:
             elif isinstance(event, journal.Progress):
                 if not event.total:
                     self._cli.say(f"  {event.stage}")
-            elif line := line_of(event):
+            elif line := words(event):
                 self._cli.say(f"  {line}")
         return view

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lora_tui.jobs.duration import duration as duration
+
 if TYPE_CHECKING:
     from lora_tui.workspace.layout import Workspace
 
@@ -183,15 +185,3 @@ def ago(milliseconds: int) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 42 s, 3 min 10 s, 2 h 5 min."""
-    if seconds is None:
-        return "-"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

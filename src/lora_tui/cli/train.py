@@ -8,7 +8,7 @@ from lora_tui.adapters import registry
 from lora_tui.backends import local
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.cli.overlays import Overlay, overlay_options
-from lora_tui.cli.runs import finish
+from lora_tui.cli.runs_follow import finish
 from lora_tui.dataset import versions
 from lora_tui.verify.suite import sample_prompts
 

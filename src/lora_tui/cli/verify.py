@@ -6,8 +6,9 @@ import click
 import msgspec
 
 from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
-from lora_tui.cli.runs import line_of, watch
+from lora_tui.cli.runs_follow import watch
 from lora_tui.jobs import supervisor
+from lora_tui.jobs.event_words import words
 from lora_tui.jobs.view import RunView
 from lora_tui.verify import report, run
 from lora_tui.verify.report import Report
@@ -39,7 +40,7 @@ def verify(cli: Cli, suite: str, baseline: str, tuned: str, max_tokens: int = 25
     supervisor.start(started)
     view = RunView(started)
     for event in watch(view):
-        line = line_of(event)
+        line = words(event)
         if line:
             cli.say(line)
     if view.state != "finished":

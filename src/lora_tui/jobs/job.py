@@ -83,7 +83,13 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="verif
     max_tokens: int = 256
 
 
-Job = Train | Audit | Measure | TinyBase | Verify
+class Foreign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="foreign", tag_field="kind"):
+    """A training that another program runs and that is only watched: its folder, see `jobs/foreign`."""
+
+    path: str
+
+
+Job = Train | Audit | Measure | TinyBase | Verify | Foreign
 
 
 class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.job import Audit, Job, JobFile, Measure, TinyBase, Train, Verify, load_job
+from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, TinyBase, Train, Verify, load_job
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
@@ -76,8 +77,9 @@ def create(workspace: Workspace, job: Job, title: str) -> Run:
 def start(run: Run) -> None:
     """Start the run's process detached: own session, files for its output, nothing shared with this terminal.
 
-    Raises BadInput when it runs already.
+    Raises BadInput when it runs already, and where it is not this person's to start.
     """
+    may_be_asked(run)
     lock = _take_lock(run)
     try:
         for asked in (STOP, PAUSE, CHECKPOINT):
@@ -132,7 +134,7 @@ def _alive(folder: Path) -> bool:
     _children[:] = [child for child in _children if child.poll() is None]  # reap our own, or they stay zombies
     try:
         lock = os.open(folder / "lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # another user's lock that may not be looked at
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # beside others who look
@@ -174,34 +176,55 @@ def why_it_ended(run: Run) -> str:
     return f"The process ended without a word: killed, or out of memory.{last}"
 
 
-def stop(run: Run) -> None:
-    """Ask the run to write a checkpoint and stop, also where it is paused; see the journal's `stopped`."""
+def may_be_asked(run: Run) -> None:
+    """Raises BadInput for a run that this person may watch and nothing else: a foreign one, or another user's."""
+    if isinstance(run.file.job, Foreign):
+        fix = "Ask the program that runs it, where it was started."
+        raise BadInput("another program runs this training: it can be watched here, no more", where=run.id, fix=fix)
+    if not os.access(run.folder, os.W_OK | os.X_OK):
+        fix = "Ask whoever started it, or be given write access to that folder."
+        raise BadInput("this run is not yours: you may read it, no more", where=str(run.folder), fix=fix)
+
+
+def _ask(run: Run, what: str) -> None:
+    may_be_asked(run)
     if not _alive(run.folder):
         raise BadInput("this run is not working", where=run.id)
-    (run.folder / STOP).touch()
+    (run.folder / what).touch()
+
+
+def stop(run: Run) -> None:
+    """Ask the run to write a checkpoint and stop, also where it is paused; see the journal's `stopped`.
+
+    This and the other requests raise BadInput when the run does not work, or is not this person's.
+    """
+    _ask(run, STOP)
 
 
 def pause(run: Run) -> None:
-    """Ask the run to wait after its step, with everything in memory. Raises BadInput when it does not work."""
-    if not _alive(run.folder):
-        raise BadInput("this run is not working", where=run.id)
-    (run.folder / PAUSE).touch()
+    """Ask the run to wait after its step, with everything in memory."""
+    _ask(run, PAUSE)
+
+
+def is_asked_to_pause(run: Run) -> bool:
+    """Whether it waits, or will after its step."""
+    return (run.folder / PAUSE).exists()
 
 
 def unpause(run: Run) -> None:
     """Let a paused run go on."""
+    may_be_asked(run)
     (run.folder / PAUSE).unlink(missing_ok=True)
 
 
 def checkpoint(run: Run) -> None:
-    """Ask the run for a checkpoint after its step. Raises BadInput when it does not work."""
-    if not _alive(run.folder):
-        raise BadInput("this run is not working", where=run.id)
-    (run.folder / CHECKPOINT).touch()
+    """Ask the run for a checkpoint after its step."""
+    _ask(run, CHECKPOINT)
 
 
 def kill(run: Run) -> None:
     """End the run's whole process group now; work since the last checkpoint is lost."""
+    may_be_asked(run)
     if not _alive(run.folder):
         return
     with contextlib.suppress(ProcessLookupError):
@@ -231,9 +254,13 @@ def runs(workspace: Workspace) -> list[Run]:
 
 def find(workspace: Workspace, name: str) -> Run:
     """The run with this id, a unique beginning of one, or 'latest': of training and verification. Raises BadInput."""
+    return pick(runs(workspace), name)
+
+
+def pick(everything: Sequence[Run], name: str) -> Run:
+    """The run of these, newest first, that `name` means, as for `find`."""
     if not name:
         raise BadInput("which run? The name is empty", fix="See `lora-tui runs list`, or say 'latest'.")
-    everything = runs(workspace)
     if name == "latest":
         newest = next((run for run in everything if isinstance(run.file.job, Train | Verify)), None)
         if newest is None:

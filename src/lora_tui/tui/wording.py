@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lora_tui.jobs.duration import duration as duration
+
 STATES = {
     "running": ("▶", "accent"),
+    "paused": ("‖", "warn"),
     "finished": ("✓", "good"),
     "failed": ("✗", "bad"),
     "stopped": ("■", "warn"),
     "new": ("·", "muted"),
 }
-"""The mark and the tone of a run's state."""
+"""The mark and the tone of how a run stands."""
 
 
 LEFT_OUT = {
@@ -23,16 +26,6 @@ LEFT_OUT = {
     "rewritten": "the template changes earlier turns",
 }
 """Why a row is not trained on, by the audit's reason."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3 min 10 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def gib(number: float) -> str:

@@ -16,12 +16,12 @@ from textual.widgets import Static
 from lora_tui.adapters import registry
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.journal import Sample
+from lora_tui.jobs.smoothing import Smoothed
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import ComparisonWanted, RunChosen
 from lora_tui.tui.screens.dialogs.confirm import ConfirmDialog
 from lora_tui.tui.screens.monitor import readings
 from lora_tui.tui.screens.monitor.run_rows import RunRows
-from lora_tui.tui.screens.monitor.smoothing import Smoothed
 from lora_tui.tui.screens.monitor.watch import Detail, Look, Watch
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.braille_chart import BrailleChart, Series

@@ -1,0 +1,1 @@
+"""Trainings that other programs run, read from what transformers' Trainer or a TensorBoard writer leaves on disk."""
