@@ -50,6 +50,7 @@ def fingerprint(job: Train, folder: Path) -> dict[str, str]:
         "the base": base_identity(job.base),
         "the dataset": job.dataset_hash or _digest([(folder / job.dataset / "train.jsonl").read_bytes()]),
         "the adapter it began with": job.start_name or job.start_from,
+        "the rows left out": _digest([row.encode() for row in sorted(job.known)]) if job.known else "",
     }
     return {key: value for key, value in found.items() if key not in _HARMLESS}
 

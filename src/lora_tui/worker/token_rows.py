@@ -10,6 +10,7 @@ from lora_tui.dataset import versions
 from lora_tui.jobs import journal
 from lora_tui.jobs.audit import Cut, LeftOut
 from lora_tui.jobs.job import Train
+from lora_tui.worker.continuing import without_known
 from lora_tui.worker.rows import read_rows
 from lora_tui.worker.tokenize import Tokens, check_trainable, cut, tokenize
 from lora_tui.worker.untrained import cut_warnings, warnings_of
@@ -53,6 +54,15 @@ def token_rows(job: Train, folder: Path, tokenizer: Any, log: journal.Journal) -
                 log.write(journal.Progress(stage="tokenise", done=done))
         if split == "train":
             check_trainable(len(kept), left_out, str(dataset), limit)
+    if job.known:
+        new = without_known(found["train"], frozenset(job.known))
+        log.write(
+            journal.Note(
+                message=f"{len(new)} of {len(found['train'])} rows are new to {job.start_name or 'the adapter'}; "
+                "the others are left out"
+            )
+        )
+        found["train"] = new
     for warning in [*warnings_of(left_out, limit), *cut_warnings(list(cuts.values()), limit)]:
         log.write(warning)
     return found["train"], found["validation"]

@@ -18,6 +18,7 @@ from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.controls import Controls
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
+from lora_tui.worker.continuing import with_adapter
 from lora_tui.worker.fingerprint import fingerprint
 from lora_tui.worker.forgetting.keeping import Keeping, keeping
 from lora_tui.worker.global_batch import shared
@@ -108,13 +109,15 @@ def _end_if_stopped(asked: Requests) -> None:
 
 
 def _model(job: Train, device: str, log: journal.Journal) -> Any:
-    """The base with fresh adapters."""
+    """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
     torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
     model = loading.load_model(job.base, bf16=job.profile.training.bf16, device=device)
     if device == "cpu":
         choose_threads(model.config.get_text_config().hidden_size)
     model.config.use_cache = False
+    if job.start_from:
+        return with_adapter(model, Path(job.start_from), job.profile)
     return with_lora(model, job.profile)
 
 

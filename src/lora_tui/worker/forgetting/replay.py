@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def answered(
     *,
     max_tokens: int = MAX_TOKENS,
 ) -> list[Row]:
-    """The same conversations with the answers `model` gives (greedy), as it is before it is trained.
+    """The same conversations with the answers `model` gives, as it is before it is trained.
+
+    They are drawn from its own distribution, not the likeliest ones: to learn those would make it surer than it was.
 
     Each answer is kept as it comes: a run that is taken up again goes on with the next. An answer that does not end by
     itself, or is empty, is left out. Where a stop is asked for it ends early.
@@ -55,7 +58,10 @@ def answered(
                 break
             log.write(journal.Progress(stage=STAGE, done=count, total=len(rows)))
             ending = Ending()
-            said = "".join(stream(model, tokenizer, question, ending, max_tokens=max_tokens)).strip()
+            pieces = stream(
+                model, tokenizer, question, ending, max_tokens=max_tokens, temperature=1.0, seed=_seed(row.id)
+            )
+            said = "".join(pieces).strip()
             messages = [*question, {"role": "assistant", "content": said}] if said and ending.stopped else []
             done[row.id] = msgspec.structs.replace(row, messages=messages)
             texts.append(path, [done[row.id]])
@@ -76,3 +82,8 @@ def note(mixed: int, train: int, share: float, *, own: bool, chats: Path) -> jou
     short = f" ({share:.0%} wanted: there are no more)" if mixed < wanted(train, share) else ""
     rows = "row" if mixed == 1 else "rows"
     return journal.Note(message=f"replay: {mixed} {rows} of {source} mixed in, {reached:.0%} of all{short}")
+
+
+def _seed(name: str) -> int:
+    """Of a row's answer: whenever it is given, it is the same."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big")
