@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from lora_tui.backends import audits, bases
 from lora_tui.backends.counting import Tell, unheard
 from lora_tui.backends.intact import check_intact
+from lora_tui.backends.processes import ONE, Processes
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Prompt, Train
@@ -32,13 +33,35 @@ def train(
     dataset: Dataset,
     samples: Sequence[Prompt] = (),
     *,
+    processes: Processes = ONE,
     allow: Collection[str] = (),
     progress: Tell = unheard,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Start fine-tuning and return at once; the run goes on by itself. The dataset is audited first, once per base.
+    """Start fine-tuning and return at once; the run goes on by itself. It takes and raises what `prepared` does."""
+    job, warnings = prepared(
+        workspace, profile, dataset, samples, processes=processes, allow=allow, progress=progress, cancelled=cancelled
+    )
+    run = created(workspace, job, warnings)
+    supervisor.start(run)
+    return run
+
+
+def prepared(
+    workspace: Workspace,
+    profile: Profile,
+    dataset: Dataset,
+    samples: Sequence[Prompt] = (),
+    *,
+    processes: Processes = ONE,
+    allow: Collection[str] = (),
+    progress: Tell = unheard,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[Train, list[journal.Warned]]:
+    """What a run would do, and what its journal begins with. The dataset is audited first, once per base.
 
     samples: prompts that the model answers at every evaluation, so that one can see it learn.
+    processes: on how many GPUs and machines.
     allow: codes of the audit's errors that training goes on in spite of; the run keeps them.
     progress, cancelled: of the audit. Raises Cancelled when it says so: nothing was started.
     Raises BadInput when something the profile asks for is not installed here, the dataset is damaged, or the audit
@@ -59,12 +82,27 @@ def train(
         dataset_hash=dataset.manifest.hash,
         samples=tuple(samples),
         allowed=allowed,
+        nproc=processes.nproc,
+        nnodes=processes.nnodes,
+        address=processes.address,
     )
-    run = supervisor.create(workspace, job, f"{profile.name} on {dataset.label}")
-    if allowed:
+    warnings = [
+        journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix)
+        for finding in audited.errors
+        if allowed
+    ]
+    return job, warnings
+
+
+def created(
+    workspace: Workspace, job: Train, warnings: Sequence[journal.Warned], *, title: str = "", identity: str = ""
+) -> Run:
+    """The run of a prepared job, not started."""
+    title = title or f"{job.profile.name} on {job.dataset_name}"
+    run = supervisor.create(workspace, job, title, identity=identity)
+    if warnings:
         log = journal.Journal(run.journal)
-        for finding in audited.errors:
-            log.write(journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix))
+        for warning in warnings:
+            log.write(warning)
         log.close()
-    supervisor.start(run)
     return run

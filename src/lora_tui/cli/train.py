@@ -6,7 +6,8 @@ import click
 
 from lora_tui.adapters import registry
 from lora_tui.backends import local
-from lora_tui.cli.output import Cli, json_option, pass_cli
+from lora_tui.backends.processes import asked, for_other_machines
+from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
 from lora_tui.cli.overlays import Overlay, overlay_options
 from lora_tui.cli.runs_follow import finish
 from lora_tui.dataset import versions
@@ -16,6 +17,9 @@ from lora_tui.verify.suite import sample_prompts
 @click.command("train")
 @click.argument("profile")
 @click.option("--dataset", required=True, metavar="NAME", help="NAME or NAME@VERSION.")
+@click.option("--nproc", type=NUMBER, default=1, metavar="N", help="Train in so many processes: one per GPU.")
+@click.option("--nnodes", type=NUMBER, default=1, metavar="N", help="On so many machines, this one being the first.")
+@click.option("--address", default="", metavar="HOST[:PORT]", help="This machine, as the other machines reach it.")
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on by itself either way.")
 @click.option(
     "--allow",
@@ -26,11 +30,22 @@ from lora_tui.verify.suite import sample_prompts
 @overlay_options
 @json_option
 @pass_cli
-def command(cli: Cli, profile: str, dataset: str, detach: bool, allow: tuple[str, ...], overlay: Overlay) -> None:
+def command(
+    cli: Cli,
+    profile: str,
+    dataset: str,
+    nproc: int,
+    nnodes: int,
+    address: str,
+    detach: bool,
+    allow: tuple[str, ...],
+    overlay: Overlay,
+) -> None:
     """Fine-tune PROFILE's base on a dataset, which is audited first: an error that is not allowed starts nothing.
 
     The run survives this terminal; Ctrl-C only stops watching.
     """
+    processes = asked(nproc, nnodes, address)
     recipe = overlay.load(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
     with cli.progress("audit") as advance:
@@ -39,10 +54,13 @@ def command(cli: Cli, profile: str, dataset: str, detach: bool, allow: tuple[str
             recipe,
             found,
             sample_prompts(cli.workspace, recipe),
+            processes=processes,
             allow=allow,
             progress=lambda stage, done, total: advance(done, total, stage),
         )
     cli.say(f"{run.id}: {run.file.title}")
+    for line in for_other_machines(run, processes):
+        cli.say(f"on the next machine, with the same folders: {line}")
     finish(cli, run, detach=detach)
     if not detach:
         for adapter in registry.register_finished(cli.workspace):

@@ -62,11 +62,15 @@ class Run(msgspec.Struct, frozen=True):
         return self.folder / "journal.jsonl"
 
 
-def create(workspace: Workspace, job: Job, title: str) -> Run:
+def new_identity(kind: str) -> str:
+    """A name for a run; names sort by age."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}-{secrets.token_hex(2)}"
+
+
+def create(workspace: Workspace, job: Job, title: str, *, identity: str = "") -> Run:
     """A new run folder with its job.toml; nothing is started."""
     workspace.ensure()
-    kind = str(job.__struct_config__.tag)
-    identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}-{secrets.token_hex(2)}"
+    identity = identity or new_identity(str(job.__struct_config__.tag))
     file = JobFile(id=identity, title=title, created=time.time(), workspace=str(workspace.root), job=job)
     folder = workspace.runs / identity
     folder.mkdir(parents=True)

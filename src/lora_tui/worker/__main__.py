@@ -18,6 +18,8 @@ from typing import BinaryIO
 from lora_tui.jobs import journal, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
 from lora_tui.worker import launch, ranks
+from lora_tui.worker.hardware import one_gpu
+from lora_tui.worker.reporters import reported
 from lora_tui.worker.requests import Ended, Requests
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
@@ -48,6 +50,8 @@ def main(arguments: list[str]) -> int:
         ranks.die_with_parent()
     elif isinstance(file.job, Train) and launch.several(file.job):
         return launch.launch(file.job, path, given.node_rank)
+    else:
+        one_gpu()
     folder = path.parent
     log = ranks.open_journal(folder / "journal.jsonl")
     asked = Requests(folder)
@@ -78,8 +82,8 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) ->
         case Train():
             from lora_tui.worker.train import train
 
-            with ranks.joined():
-                train(file.job, folder, log, asked)
+            with ranks.joined(), reported(log, file.job.profile.training) as told:
+                train(file.job, folder, told, asked)
         case Audit():
             from lora_tui.worker.audit import audit
 

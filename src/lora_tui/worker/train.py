@@ -25,6 +25,7 @@ from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.lora import with_lora
 from lora_tui.worker.oom import Batch
+from lora_tui.worker.reporters import integrations
 from lora_tui.worker.requests import Ended, Requests
 from lora_tui.worker.saving import save_adapter
 from lora_tui.worker.threads import choose_threads
@@ -57,7 +58,7 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
         return
     begin = time.monotonic()
     profile = shared(job.profile, ranks.here().world, log)
-    with HardwareWatch(log):
+    with HardwareWatch(log, watching=ranks.here().first):
         check_unchanged(job, folder / job.dataset)
         point = resuming.find_point(job, folder, log)
         batch = resuming.batch_in_force(profile, log)
@@ -139,7 +140,13 @@ def _trainer(
         eval_dataset=as_dataset(ready.validation) if ready.validation else None,
         processing_class=ready.tokenizer,
         data_collator=Padded(ready.tokenizer.pad_token_id),
-        callbacks=[telling, Answers(log, ready.tokenizer, job.samples), controls, *ready.keeping.callbacks],
+        callbacks=[
+            telling,
+            Answers(log, ready.tokenizer, job.samples),
+            controls,
+            *ready.keeping.callbacks,
+            *integrations(job.profile.training, log),
+        ],
     )
     trainer.telling = telling
     trainer.settings = ready.settings
