@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profiles": ("profiles", "The recipes of the specialists."),
     "plan": ("plan", "What a training run would do, before it does it."),
     "train": ("train", "Fine-tune a specialist on a dataset."),
+    "sweep": ("sweep", "Train with several settings, one after another, and compare."),
     "runs": ("runs", "List, watch, stop and resume runs."),
     "adapters": ("adapters", "The trained adapters and their versions."),
     "verify": ("verify", "Does the fine-tune beat its baseline? Prompt by prompt."),

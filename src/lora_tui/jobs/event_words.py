@@ -34,6 +34,8 @@ def words(event: journal.AnyEvent) -> str:
         case journal.Warned():
             place = f" at step {event.step}" if event.step else ""
             return f"warning{place}: {event.message} {event.advice}".rstrip()
+        case journal.Tried():
+            return _tried(event)
         case journal.Answer():
             return f"prompt {event.prompt + 1}, {event.side}: {event.error or _met(event.checks)}"
         case _:
@@ -47,6 +49,13 @@ def _started(event: journal.Started) -> str:
     many = f", {event.world_size} processes" if event.world_size > 1 else ""
     again = f", going on from step {event.resumed_from}" if event.resumed_from else ""
     return f"started{' on ' + place if place else ''}{many}{again}"
+
+
+def _tried(event: journal.Tried) -> str:
+    loss = "" if event.eval_loss is None else f", eval loss {event.eval_loss:.4f}"
+    rate = "" if event.pass_rate is None else f", {event.pass_rate:.0%} of the suite"
+    why = f": {event.reason}" if event.reason else ""
+    return f"{event.run} {event.state}{loss}{rate}{why}"
 
 
 def _end(event: journal.AnyEvent) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -89,7 +89,23 @@ class Foreign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="fore
     path: str
 
 
-Job = Train | Audit | Measure | TinyBase | Verify | Foreign
+class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run of a sweep, and what is different in it: ("training.learning_rate=0.0001", "lora.r=8")."""
+
+    run: str
+    settings: tuple[str, ...]
+
+
+class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sweep", tag_field="kind"):
+    """Do training runs one after another and compare them. Each is a run of its own, which is created already."""
+
+    profile: str
+    dataset_name: str
+    by: Literal["eval_loss", "pass_rate"]  # what makes one the best
+    trials: tuple[Trial, ...]
+
+
+Job = Train | Audit | Measure | TinyBase | Verify | Foreign | Sweep
 
 
 class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

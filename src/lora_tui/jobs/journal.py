@@ -193,6 +193,16 @@ class Answer(Event, frozen=True, tag="answer"):
     error: str = ""
 
 
+class Tried(Event, frozen=True, tag="tried"):
+    """A run of a sweep has ended: finished, failed or stopped. `pass_rate` is of the suite, from 0 to 1."""
+
+    run: str
+    state: str
+    eval_loss: float | None = None
+    pass_rate: float | None = None
+    reason: str = ""
+
+
 class Stopped(Event, frozen=True, tag="stopped"):
     """Stopped, on request or by a guard, after writing a checkpoint; `runs resume` goes on from it."""
 
@@ -237,6 +247,7 @@ AnyEvent = (
     | Note
     | AnswerDelta
     | Answer
+    | Tried
     | Stopped
     | Finished
     | Failed

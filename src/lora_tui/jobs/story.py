@@ -22,6 +22,7 @@ class Story:
     warnings: list[journal.Warned] = field(default_factory=list)
     answers: dict[tuple[int, str], journal.Answer] = field(default_factory=dict)
     partial: dict[tuple[int, str], str] = field(default_factory=dict)  # answers being generated
+    tried: dict[str, journal.Tried] = field(default_factory=dict)  # a sweep's runs that ended, by id
     hardware: journal.Hardware | None = None
     progress: journal.Progress | None = None
     paused: bool = False
@@ -72,6 +73,8 @@ class Story:
             case journal.Answer():
                 self.answers[event.prompt, event.side] = event
                 self.partial.pop((event.prompt, event.side), None)
+            case journal.Tried():
+                self.tried[event.run] = event
             case journal.Stopped() | journal.Finished() | journal.Failed():
                 self.last_word = event
                 self.paused = False
@@ -86,8 +89,8 @@ class Story:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done; of a verification, answers that came."""
-        return self.metrics[-1].step if self.metrics else len(self.answers)
+        """Optimizer steps done; of a verification, answers that came; of a sweep, runs that ended."""
+        return self.metrics[-1].step if self.metrics else len(self.answers) or len(self.tried)
 
     @property
     def total_steps(self) -> int:

@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, TinyBase, Train, Verify, load_job
+from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, Sweep, TinyBase, Train, Verify, load_job
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
@@ -36,6 +36,7 @@ _MODULES: dict[type[Job], str] = {
     Measure: "lora_tui.worker",
     TinyBase: "lora_tui.worker",
     Verify: "lora_tui.verify",
+    Sweep: "lora_tui.backends.sweeping",
 }
 
 
@@ -227,12 +228,19 @@ def checkpoint(run: Run) -> None:
 
 
 def kill(run: Run) -> None:
-    """End the run's whole process group now; work since the last checkpoint is lost."""
+    """End the run's whole process group now, a sweep's with the run it does; work since the last checkpoint is lost."""
     may_be_asked(run)
-    if not _alive(run.folder):
+    _kill(run.folder)
+    if isinstance(run.file.job, Sweep):
+        for trial in run.file.job.trials:
+            _kill(run.folder.parent / trial.run)
+
+
+def _kill(folder: Path) -> None:
+    if not _alive(folder):
         return
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(toml.load(run.folder / "process.toml", Process).pid, signal.SIGKILL)
+        os.killpg(toml.load(folder / "process.toml", Process).pid, signal.SIGKILL)
 
 
 def wait(run: Run, seconds: float) -> bool:
@@ -257,7 +265,7 @@ def runs(workspace: Workspace) -> list[Run]:
 
 
 def find(workspace: Workspace, name: str) -> Run:
-    """The run with this id, a unique beginning of one, or 'latest': of training and verification. Raises BadInput."""
+    """The run with this id, a unique beginning of one, or 'latest': of what a person started. Raises BadInput."""
     return pick(runs(workspace), name)
 
 
@@ -266,7 +274,7 @@ def pick(everything: Sequence[Run], name: str) -> Run:
     if not name:
         raise BadInput("which run? The name is empty", fix="See `lora-tui runs list`, or say 'latest'.")
     if name == "latest":
-        newest = next((run for run in everything if isinstance(run.file.job, Train | Verify)), None)
+        newest = next((run for run in everything if _on_its_own(run.file.job)), None)
         if newest is None:
             raise BadInput("there is no run yet", fix="Train one: lora-tui train PROFILE --dataset NAME")
         return newest
@@ -279,3 +287,8 @@ def pick(everything: Sequence[Run], name: str) -> Run:
             fix="Give more of the id: " + ", ".join(run.id for run in matching[:4]) + ".",
         )
     raise BadInput(f"there is no run {name!r}", fix="See `lora-tui runs list`.")
+
+
+def _on_its_own(job: Job) -> bool:
+    """Whether a person started it by itself: not what a plan or a sweep is made of."""
+    return isinstance(job, Verify | Sweep) or (isinstance(job, Train) and not job.sweep)
