@@ -82,4 +82,3 @@ def best(by: str, found: list[Outcome]) -> Outcome | None:
 
 def _or_worst(loss: float | None) -> float:
     return math.inf if loss is None else loss
-
