@@ -1,56 +1,212 @@
-"""How much memory a run needs, as a sum of its parts. Bytes throughout.
+"""How much memory a run needs at its fullest, as a sum of its parts. Bytes throughout.
 
-The parts and the constants: weights at their storage width; LoRA weights, gradients and Adam states in fp32
-(16 B per trainable parameter); activations kept per token; the logits; the framework itself. Logits are counted in
-full on a GPU, about 14 B per vocabulary entry and token (fitted on published measurements of Qwen models); a TRL that
-fuses head and loss needs less. On a CPU they are formed only where there is a label, in fp32, once forward and once
-as their gradient.
+It is a sum of tensors that a step holds, counted from the base's shape. Constants that are not counted but chosen carry
+in their comment what they were chosen on; `benchmarks/memory.py` prints the estimate against published and measured
+figures, those that no constant was chosen on apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 import msgspec
 
-from lora_tui.jobs.audit import Audited
-from lora_tui.jobs.measured import Measured
-from lora_tui.workspace.profiles import Profile
+from lora_tui.backends.activations import Kept, layer_bytes, of_layer
+from lora_tui.backends.optimizers import state_bytes
+from lora_tui.backends.shape import Shape
 
-_TRAINABLE = 16  # weight 4, gradient 4, Adam 8
-_FULL_LOGITS = 14
-_LABEL_LOGITS = 8
-_FRAMEWORK = 900 * 1024**2
-_ACTIVATION = 34  # bytes per token, layer and hidden unit at 16 bit (Korthikanti et al. 2022, §4, without attention)
+Storage = Literal["fp32", "bf16", "fp16", "int8", "nf4", "nf4-dq", "gptq"]
+Loss = Literal["full", "chunked", "fused", "labels"]
+
+GIB = 1024**3
+
+# Bytes per weight of the layers' matrices; embeddings, head and norms stay at the computing width.
+_STORED: dict[Storage, float] = {
+    "fp32": 4.0,
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "int8": 1.0,
+    "nf4": 0.5 + 4 / 64,  # a scale of four bytes for each 64 weights
+    "nf4-dq": 0.5 + 1 / 64 + 4 / (64 * 256),  # the scales in 8 bit, 256 of which share one (Dettmers et al. 2023, §3)
+    "gptq": 0.5 + 2.5 / 128,  # a scale and a zero point for each 128 weights
+}
+_QUANTISED = ("int8", "nf4", "nf4-dq", "gptq")
+
+# Per vocabulary entry and token: logits at 16 bit, their shifted copy, log-probabilities and their gradient in fp32, and
+# that gradient at 16 bit again. 2 + 2 + 4 + 4 + 2.
+_FULL_MIXED = 14
+_FULL_PURE = 4  # the same four, times the width, where nothing is raised to fp32
+_CHUNKED = 1  # one of eight chunks of the sequence: logits and gradient at 16 bit, one copy in fp32
+_TILE = 4096 * 32768 * 4  # TRL's fused head: positions × entries, fp32; and its gradient
+
+# Chosen on the fitting part of the published points whose source counts the whole device.
+_CONTEXT = int(1.45 * 1000**3)  # CUDA context, kernels, cuBLAS workspaces
+_SLACK = 0.04  # of what comes and goes, lost between the allocator's blocks
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """How an engine holds a run: what decides its memory beside the base's shape and the batch."""
+
+    storage: Storage = "bf16"
+    adapter_width: int = 4  # bytes of an adapter's weight, and of its gradient
+    autocast: bool = False  # fp32 adapters are copied to 16 bit for each pass
+    optim: str = "adamw_torch"
+    loss: Loss = "fused"
+    eager: bool = False  # attention that writes its scores out
+    checkpointing: bool = False
+    dropout: bool = False
+    keeps_inputs: bool = False  # a bitsandbytes that saves what its 4-bit matrices are multiplied with
+    compiled: bool = False
+    master: bool = False  # 16-bit adapters with an fp32 copy, its gradient and its states beside them (DeepSpeed)
+    buffers: int = 0  # for gathering and reducing gradients
+    counted: Literal["device", "reserved", "allocated", "process"] = "device"
+    runtime: int = _CONTEXT  # what the libraries take before the first weight; only where the device or process counts
+    gpus: int = 1
+    sharded: bool = False  # FSDP2: each GPU holds its part of the weights
+
+    @property
+    def width(self) -> int:
+        """Bytes of a value that is computed with."""
+        return 4 if self.storage == "fp32" else 2
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The fullest micro-batch: rows × length tokens after padding, and the most labels in one."""
+
+    rows: int
+    length: int
+    labels: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Slots, padding among them."""
+        return self.rows * self.length
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """The parts of the memory a run needs."""
+    """The parts. `logits` and `layer` follow each other: only the larger one counts, beside `activations`."""
 
     weights: int
-    trainable: int
-    activations: int
+    adapters: int  # with their 16-bit copies where it autocasts
+    gradients: int
+    optimizer: int
+    activations: int  # kept from the forward pass for the backward one
+    layer: int  # one layer forward again and backward, with the weights unpacked for it
     logits: int
-    framework: int
+    evaluation: int  # what an evaluation holds instead of the three before
+    runtime: int  # CUDA context and libraries; on a CPU the engine's own code and data
+    slack: int
+
+    @property
+    def working(self) -> int:
+        """What one micro-batch adds at its fullest."""
+        return max(self.activations + max(self.logits, self.layer), self.evaluation)
+
+    @property
+    def lasting(self) -> int:
+        """What is there all the time."""
+        return self.weights + self.adapters + self.gradients + self.optimizer + self.runtime
 
     @property
     def total(self) -> int:
-        """Their sum."""
-        return self.weights + self.trainable + self.activations + self.logits + self.framework
+        """At the fullest moment; of one GPU where there are several."""
+        return self.lasting + self.working + self.slack
 
 
-def estimate(audited: Audited, measured: Measured, profile: Profile, *, gpu: bool) -> Estimate:
-    """Estimate from the audit, the measured base and the profile; the longest row trained on sets what is kept."""
-    width = 2 if gpu or profile.training.bf16 else 4  # as the worker loads the base
-    rows = profile.training.per_device_train_batch_size
-    tokens = audited.train.longest * rows
-    kept = 2 if profile.training.gradient_checkpointing else _ACTIVATION
-    if gpu:
-        logits = _FULL_LOGITS * audited.vocabulary * tokens
-    else:
-        logits = _LABEL_LOGITS * audited.vocabulary * audited.train.most_loss_tokens * rows
-    return Estimate(
-        weights=measured.parameters * width,
-        trainable=measured.trainable * _TRAINABLE,
-        activations=tokens * audited.layers * audited.hidden_size * kept * width // 2,
-        logits=logits,
-        framework=_FRAMEWORK,
+def estimate(
+    shape: Shape,
+    targets: Collection[str] | str,
+    trainable: int,
+    batch: Batch,
+    holding: Holding,
+    *,
+    parameters: int = 0,
+    validation: Batch | None = None,
+) -> Estimate:
+    """What a step of a run needs.
+
+    targets: names of the adapted matrices, or "all-linear"; trainable: weights of the adapters on them.
+    parameters: all weights of the base where they were counted; 0: as the shape says.
+    """
+    width = holding.width
+    kept = Kept(
+        targets=shape.targeted(targets),
+        width=width,
+        copies=0 if holding.adapter_width <= width else width if holding.autocast else holding.adapter_width,
+        dropout=holding.dropout,
+        eager=holding.eager,
+        keeps_inputs=holding.keeps_inputs,
+        compiled=holding.compiled,
+        expanded=holding.counted == "process",
     )
+    unpacked = _unpacked(shape, holding)
+    if holding.checkpointing:
+        activations = shape.layers * batch.tokens * shape.hidden * width
+        layer = layer_bytes(shape, kept, batch.rows, batch.length) + unpacked
+    else:
+        activations = of_layer(shape, kept, batch.rows, batch.length)
+        layer = _backward(shape, batch.tokens, width) + unpacked
+    logits = _logits(shape.vocabulary, batch, holding)
+    evaluation = 0
+    if validation is not None:
+        forward = _backward(shape, validation.tokens, width) + unpacked
+        evaluation = forward + _logits(shape.vocabulary, validation, holding) * 2 // 3
+    working = max(activations + max(logits, layer), evaluation)
+    outside = holding.counted in ("device", "process")
+    gradients = trainable * holding.adapter_width + holding.buffers
+    if holding.gpus > 1 and not holding.sharded:
+        gradients += trainable * holding.adapter_width  # DistributedDataParallel's buckets
+    states = trainable * (state_bytes(holding.optim, 4 if holding.master else holding.adapter_width) + 8 * holding.master)
+    weights = _weights(shape, parameters or shape.parameters, holding)
+    adapters = trainable * (holding.adapter_width + (width if holding.autocast and kept.copies else 0))
+    parts = holding.gpus if holding.sharded else 1
+    return Estimate(
+        weights=weights // parts + (2 * weights // max(1, shape.layers) if parts > 1 else 0),  # two layers whole
+        adapters=adapters // parts,
+        gradients=gradients // parts,
+        optimizer=int(states) // parts,
+        activations=activations,
+        layer=layer,
+        logits=logits,
+        evaluation=evaluation,
+        runtime=holding.runtime if outside else 0,
+        slack=0 if holding.counted == "allocated" else int(_SLACK * working),
+    )
+
+
+def _weights(shape: Shape, parameters: int, holding: Holding) -> int:
+    packed = sum(item.weights for item in shape.linears if item.name not in ("router", "shared_expert_gate"))
+    packed = min(packed, parameters)
+    return int(packed * _STORED[holding.storage]) + (parameters - packed) * holding.width
+
+
+def _unpacked(shape: Shape, holding: Holding) -> int:
+    """The largest matrix of a layer at the width it is multiplied in, where it is stored in fewer bits."""
+    if holding.storage not in _QUANTISED:
+        return 0
+    return max(item.inputs * item.outputs * max(1, item.experts) for item in shape.linears) * holding.width
+
+
+def _backward(shape: Shape, tokens: int, width: int) -> int:
+    """Gradients in flight in one layer: of both halves of the MLP and their product, of the stream in fp32."""
+    wide = max(shape.intermediate, shape.expert_intermediate * shape.experts_per_token + shape.shared_intermediate)
+    return tokens * (3 * wide * width + shape.hidden * (4 + 2 * width))
+
+
+def _logits(vocabulary: int, batch: Batch, holding: Holding) -> int:
+    match holding.loss:
+        case "full":
+            mixed = holding.width == 2 and holding.autocast
+            return vocabulary * batch.tokens * (_FULL_MIXED if mixed else _FULL_PURE * holding.width)
+        case "chunked":
+            return vocabulary * batch.tokens * _CHUNKED
+        case "fused":
+            return 2 * min(_TILE, vocabulary * batch.tokens * 4)
+        case "labels":
+            labels = batch.labels or batch.tokens
+            return 2 * min(_PIECE, 4 * vocabulary * labels)
+
+
+# Our own head on a CPU: fp32 logits of a few labels at a time, with as much again for their exponentials.
+_PIECE = 64 << 20

@@ -219,3 +219,18 @@ def config_file(base: str) -> Path | None:
         return None
     path = folder / "snapshots" / commit / "config.json"
     return path if path.is_file() else None
+
+
+def guessed(layers: int, hidden: int, vocabulary: int, parameters: int) -> Shape:
+    """A plain shape of that many weights, for a base of a family that nobody here knows."""
+    heads = max(1, hidden // 64)
+    inside = max(0, parameters - 2 * vocabulary * hidden) // max(1, layers) - 4 * hidden * hidden
+    return Shape(
+        layers=max(1, layers),
+        hidden=hidden,
+        intermediate=max(hidden, inside // max(1, 3 * hidden)),
+        heads=heads,
+        kv_heads=heads,
+        head_dim=max(1, hidden // heads),
+        vocabulary=vocabulary,
+    )

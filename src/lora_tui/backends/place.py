@@ -1,0 +1,90 @@
+"""Where a run would work: the roomiest GPU, or this machine's cores; and how our engine holds it there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lora_tui.backends.hardware import Machine
+from lora_tui.backends.memory import Batch, Holding, Storage
+from lora_tui.jobs.audit import Audited, Counted
+from lora_tui.workspace.profiles import Profile
+
+# What the engine's libraries take before the first weight: imports, threads' stacks, the rows. Measured on this stack
+# (torch 2.13, transformers 5.23, trl 1.16, peft 0.21) as the peak of a run of a model of a few hundred kilobytes.
+ENGINE = 600 * 1024**2
+
+# On a CPU a micro-batch is computed in parts that its caches hold: so many hidden values, and one row at the least.
+PART_VALUES = 1 << 18
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One device; bytes."""
+
+    name: str
+    gpu: bool
+    available: int
+    total: int
+    gpus: int = 1  # that could work together
+
+
+def place_of(host: Machine) -> Place:
+    """The device that a run started now would use."""
+    if host.gpus:
+        roomiest = max(host.gpus, key=lambda gpu: gpu.memory_total - gpu.memory_used)
+        free = roomiest.memory_total - roomiest.memory_used
+        return Place(roomiest.name, True, free, roomiest.memory_total, len(host.gpus))
+    return Place(f"CPU, {host.cores} cores", False, host.ram_available, host.ram_total)
+
+
+def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
+    """How our engine holds a run of `profile`.
+
+    PEFT keeps adapters in fp32 whatever the base is held in; TRL casts them to bf16 on a 4-bit base.
+    """
+    training, model = profile.training, profile.model
+    packed = model.load_in_4bit or model.load_in_8bit
+    storage: Storage
+    if model.load_in_4bit:
+        storage = "nf4-dq"
+    elif model.load_in_8bit:
+        storage = "int8"
+    elif training.fp16:
+        storage = "fp16"
+    else:
+        storage = "bf16" if place.gpu or training.bf16 else "fp32"
+    return Holding(
+        storage=storage,
+        adapter_width=2 if packed and place.gpu else 4,
+        autocast=place.gpu,
+        optim=training.optim,
+        loss="fused" if place.gpu else "labels",
+        checkpointing=training.gradient_checkpointing,
+        dropout=profile.lora.lora_dropout > 0,
+        counted="device" if place.gpu else "process",
+        runtime=Holding().runtime if place.gpu else ENGINE,
+        gpus=processes,
+        sharded=training.parallel == "fsdp2" and processes > 1,
+    )
+
+
+def batches_of(profile: Profile, audited: Audited, place: Place) -> tuple[Batch, Batch | None]:
+    """The fullest micro-batch of training, and of an evaluation where there is one. Rows longer than max_length are
+    split before they come here."""
+    training = profile.training
+    validation = audited.splits.get("validation", Counted())
+    counted = audited.train
+
+    def fullest(split: Counted, packed: bool) -> Batch:
+        length = min(training.max_length, split.longest) or 1
+        rows = min(training.per_device_train_batch_size, split.rows or 1)
+        labels = split.most_loss_tokens * rows
+        if packed:
+            length, labels = training.max_length, training.max_length * rows
+        return Batch(rows=rows, length=length, labels=labels)
+
+    train = fullest(counted, training.packing)
+    if not place.gpu and audited.hidden_size:
+        part = max(1, PART_VALUES // audited.hidden_size // train.length)
+        rows = min(train.rows, part)
+        train = Batch(rows=rows, length=train.length, labels=max(1, train.labels * rows // train.rows))
+    return train, fullest(validation, False) if validation.rows else None
