@@ -1,8 +1,8 @@
 """What autograd keeps of the layers for the backward pass, counted tensor by tensor. Bytes.
 
-A frozen matrix keeps nothing of its input; an adapter on it keeps that input, and with dropout a copy and a mask of it.
-Norms keep an fp32 copy of the stream; attention keeps query, key, value and its result (FlashAttention and SDPA write no
-scores); an MLP keeps both projections, the activation, and what goes into its last matrix where that is adapted.
+A frozen matrix keeps nothing of its input; an adapter on it keeps that input, and with dropout a copy and a mask of
+it. Norms keep an fp32 copy of the stream; attention keeps query, key, value and its result (FlashAttention and SDPA
+write no scores); an MLP keeps both projections, the activation, and what goes into its last matrix if that is adapted.
 """
 
 from __future__ import annotations

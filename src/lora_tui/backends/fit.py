@@ -83,7 +83,7 @@ def applied(profile: Profile, settings: tuple[str, ...]) -> Profile:
         table = data
         for part in tables:
             table = table[part]
-        table[name] = {"true": True, "false": False}.get(text, None) if text in ("true", "false") else int(text)
+        table[name] = text == "true" if text in ("true", "false") else int(text)
     return msgspec.convert(data, Profile)
 
 
@@ -128,7 +128,9 @@ def _rank(profile: Profile) -> list[Rung]:
 
 def _length(profile: Profile, audited: Audited) -> list[Rung]:
     found: list[Rung] = []
-    length = 1 << (min(profile.training.max_length, audited.train.longest or profile.training.max_length) - 1).bit_length()
+    length = (
+        1 << (min(profile.training.max_length, audited.train.longest or profile.training.max_length) - 1).bit_length()
+    )
     length //= 2
     while length >= _SMALLEST_LENGTH:
         above = sum(item.rows for item in audited.train.lengths if item.up_to > length)

@@ -17,7 +17,7 @@ from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
-_QUANT = "pip install 'lora-tui[quant]', or choose another with training.optim = \"adamw_torch\"."
+QUANT = "pip install 'lora-tui[quant]', or choose another with training.optim = \"adamw_torch\"."
 
 
 def missing(profile: Profile) -> str:
@@ -69,7 +69,7 @@ def prepared(
     """
     lacking = missing(profile)
     if lacking:
-        raise BadInput(lacking, where=f"profile {profile.name}", fix=_QUANT)
+        raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)
     check_intact(dataset)
     base = bases.resolve(workspace, profile)
     audited = audits.ensure(workspace, dataset, base, profile, progress=progress, cancelled=cancelled)

@@ -33,8 +33,8 @@ _STORED: dict[Storage, float] = {
 }
 _QUANTISED = ("int8", "nf4", "nf4-dq", "gptq")
 
-# Per vocabulary entry and token: logits at 16 bit, their shifted copy, log-probabilities and their gradient in fp32, and
-# that gradient at 16 bit again. 2 + 2 + 4 + 4 + 2.
+# Per vocabulary entry and token: logits at 16 bit, their shifted copy, log-probabilities and their gradient in fp32,
+# and that gradient at 16 bit again. 2 + 2 + 4 + 4 + 2.
 _FULL_MIXED = 14
 _FULL_PURE = 4  # the same four, times the width, where nothing is raised to fp32
 _CHUNKED = 1  # one of eight chunks of the sequence: logits and gradient at 16 bit, one copy in fp32
@@ -157,7 +157,9 @@ def estimate(
     gradients = trainable * holding.adapter_width + holding.buffers
     if holding.gpus > 1 and not holding.sharded:
         gradients += trainable * holding.adapter_width  # DistributedDataParallel's buckets
-    states = trainable * (state_bytes(holding.optim, 4 if holding.master else holding.adapter_width) + 8 * holding.master)
+    states = trainable * state_bytes(holding.optim, 4 if holding.master else holding.adapter_width)
+    if holding.master:
+        states += trainable * 8  # the fp32 weight and its gradient
     weights = _weights(shape, parameters or shape.parameters, holding)
     adapters = trainable * (holding.adapter_width + (width if holding.autocast and kept.copies else 0))
     parts = holding.gpus if holding.sharded else 1

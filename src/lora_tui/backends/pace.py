@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from lora_tui.backends.deciding import alike
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.probed import Probed
@@ -60,26 +61,6 @@ def price(seconds: tuple[float, float] | None, cost: Cost) -> Price | None:
         low, high = (item * cost.watts / 1000 * cost.price_per_kwh for item in hours)
         return Price(low, high, cost.currency, f"{cost.watts:g} W at {cost.price_per_kwh:g} a kWh")
     return None
-
-
-def alike(one: Profile, other: Profile) -> bool:
-    """Whether runs of both would go equally fast per token: what decides the work of a step is the same."""
-    return _deciding(one) == _deciding(other)
-
-
-def _deciding(profile: Profile) -> tuple[object, ...]:
-    model, training = profile.model, profile.training
-    return (
-        model.load_in_4bit,
-        model.load_in_8bit,
-        training.bf16,
-        training.fp16,
-        training.gradient_checkpointing,
-        training.packing,
-        training.per_device_train_batch_size,
-        profile.lora.target_modules,
-        training.engine,
-    )
 
 
 def _past(workspace: Workspace, base: str, profile: Profile) -> Iterator[float]:

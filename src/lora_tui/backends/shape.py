@@ -195,7 +195,7 @@ def known() -> dict[str, Shape]:
 
 
 def of_base(base: str) -> Shape | None:
-    """The shape of a resolved base: of its config.json on this machine, else of the table; None where neither has it."""
+    """The shape of a resolved base, of its config.json on this machine, else of the table; None: neither has it."""
     path = config_file(base)
     if path is not None:
         try:

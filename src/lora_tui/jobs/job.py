@@ -65,6 +65,15 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="meas
     output: str
 
 
+class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="probe", tag_field="kind"):
+    """Take one real step on the fullest rows of a dataset and write into `output` what it took."""
+
+    profile: Profile
+    base: str
+    dataset: str
+    output: str
+
+
 class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tiny-base", tag_field="kind"):
     """Make the demo's tiny base model in `output` from a chat file."""
 
@@ -105,7 +114,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sweep"
     trials: tuple[Trial, ...]
 
 
-Job = Train | Audit | Measure | TinyBase | Verify | Foreign | Sweep
+Job = Train | Audit | Measure | Probe | TinyBase | Verify | Foreign | Sweep
 
 
 class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

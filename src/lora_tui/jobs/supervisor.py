@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.jobs import journal
-from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, Sweep, TinyBase, Train, Verify, load_job
+from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, Probe, Sweep, TinyBase, Train, Verify, load_job
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
@@ -34,6 +34,7 @@ _MODULES: dict[type[Job], str] = {
     Train: "lora_tui.worker",
     Audit: "lora_tui.worker",
     Measure: "lora_tui.worker",
+    Probe: "lora_tui.worker",
     TinyBase: "lora_tui.worker",
     Verify: "lora_tui.verify",
     Sweep: "lora_tui.backends.sweeping",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lora_tui.jobs import journal, table_rows
-from lora_tui.jobs.job import Audit, JobFile, Measure, TinyBase, Train, load_job
+from lora_tui.jobs.job import Audit, JobFile, Measure, Probe, TinyBase, Train, load_job
 from lora_tui.worker import launch, ranks
 from lora_tui.worker.hardware import one_gpu
 from lora_tui.worker.reporters import reported
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) -> None:
     log.write(journal.Progress(stage="load the engine", done=0))
-    if isinstance(file.job, Audit | Measure):
+    if isinstance(file.job, Audit | Measure | Probe):
         asked.end_at_once()
     match file.job:
         case Train():
@@ -92,6 +92,10 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) ->
             from lora_tui.worker.measure import measure
 
             measure(file.job, folder, log)
+        case Probe():
+            from lora_tui.worker.probe import probe
+
+            probe(file.job, folder, log, asked)
         case TinyBase():
             log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), device="cpu"))
             from lora_tui.worker.tiny_model import make_base
