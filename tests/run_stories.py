@@ -277,7 +277,13 @@ def write_audit(
             by_language={"rust": 12_034},
         ),
     )
-    measured.save(measure.path(workspace, base, profile), measured.Measured(parameters=4_300_000, trainable=210_000))
+    modules = (
+        measured.Module("self_attn.q_proj", 2, 32_768),
+        measured.Module("self_attn.v_proj", 2, 24_576),
+        measured.Module("mlp.gate_proj", 2, 152_656),
+    )
+    sizes = measured.Measured(parameters=4_300_000, trainable=210_000, modules=modules)
+    measured.save(measure.path(workspace, base, profile), sizes)
 
 
 def write_finished(workspace: Workspace, identity: str = "20260921-101010-train-aaaa") -> Run:

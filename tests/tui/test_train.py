@@ -14,9 +14,11 @@ from lora_tui.backends import plan as planning
 from lora_tui.backends.hardware import Machine
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import Train
+from lora_tui.jobs.probed import Probed
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.train import engine
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles.settings import with_settings
 from run_stories import NOW
 
 GIB = 1024**3
@@ -94,10 +96,10 @@ async def test_a_plan_longer_than_the_window_can_be_read_to_its_end(ready: Works
     run_stories.write_audit(ready, findings=(Finding("warning", "too-long", long), Finding("note", "outliers", long)))
     async with train(ready).run_test(size=(80, 24)) as pilot:
         text = await shown(pilot.app, "tiny on rust@1", "too-long")
-        assert "starts it" not in text
-        await pilot.press("J", "J")
-        await shown(pilot.app, "outliers", "starts it")
-        await pilot.press("K", "K")
+        assert "the profile aims at 40" not in text
+        await pilot.press("J", "J", "J")
+        await shown(pilot.app, "outliers", "the profile aims at 40")
+        await pilot.press("K", "K", "K")
         await shown(pilot.app, "tiny on rust@1")
 
 
@@ -108,6 +110,42 @@ async def test_nothing_starts_before_its_plan_is_seen(ready: Workspace, monkeypa
         await shown(pilot.app, "tiny on rust@1", "starts it")
         await pilot.press("G", "s")
         await shown(pilot.app, "the plan is not there yet".capitalize())
+
+
+async def test_f_changes_what_makes_it_fit_and_s_starts_that(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Machine(cores=2, ram_total=GIB, ram_available=700 * 1024**2, disk_free=GIB, gpus=())
+    monkeypatch.setattr(planning, "machine", lambda folder: small)
+    shorter = with_settings(run_stories.PROFILE, ["training.max_length=512"])
+    run_stories.write_audit(ready, profile=shorter)
+    started: list[supervisor.Run] = []
+    monkeypatch.setattr(supervisor, "start", started.append)
+    async with train(ready).run_test(size=(160, 50)) as pilot:
+        await shown(pilot.app, "f makes it fit", "training.max_length=512", "--fit takes length")
+        await pilot.press("f")
+        await shown(pilot.app, "changed     training.max_length=512", "max_length 512")
+        await pilot.press("s")
+        await until(lambda: bool(started))
+    assert isinstance(started[0].file.job, Train)
+    assert started[0].file.job.profile == shorter
+    assert started[0].file.job.planned_bytes > 600 * 1024**2
+
+
+async def test_f_says_so_where_it_fits_already(ready: Workspace) -> None:
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "starts it")
+        await pilot.press("f")
+        await shown(pilot.app, "It fits as it is")
+
+
+async def test_t_takes_one_real_step_and_shows_what_it_took(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Probed(900 * 1024**2, 4.0, 95.0, 1010, 1, "cpu", "here", NOW)
+    monkeypatch.setattr(planning.probe, "take", lambda *asked, **told: step)
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "not known before the first run, or one real step: t")
+        await pilot.press("t")
+        await shown(pilot.app, "one step    took 900 MiB and 4.0 s", "about 27 min to 45 min", "one probed step")
 
 
 async def test_without_a_dataset_it_says_where_one_is_built(workspace: Workspace, ready: Workspace) -> None:

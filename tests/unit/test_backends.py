@@ -10,14 +10,13 @@ import msgspec
 import pytest
 
 import run_stories
-from lora_tui.backends import bases, local, memory, plan
+from lora_tui.backends import bases, local, plan
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import supervisor
-from lora_tui.jobs.audit import Audited, Counted, Finding, Packing
-from lora_tui.jobs.measured import Measured
+from lora_tui.jobs.audit import Finding
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Model, Profile, Training, load_profile
+from lora_tui.workspace.profiles import Model, Profile, load_profile
 
 
 def test_an_optimizer_that_is_not_installed_is_refused_before_anything_is_loaded(
@@ -62,58 +61,6 @@ def test_what_was_counted_for_other_content_is_not_taken_for_a_dataset(
     with pytest.raises(LoraTuiError):
         plan.plan(workspace, profile, other)
     assert len(counted_again) == 1
-
-
-# Qwen's README, "Profiling of Memory and Speed", LoRA on Qwen-7B with finetune.py: r 64 on every linear layer, bf16,
-# checkpointing, batch 1. The base: 7.72e9 parameters, 32 layers, hidden size 4096, MLP 11008, vocabulary 151,936.
-# Adapters of a layer: 64 · ((4096 + 3 · 4096) + (4096 + 4096) + 3 · (4096 + 11008)).
-@pytest.mark.parametrize(("tokens", "published_gb"), [(1024, 21.5), (2048, 23.8), (4096, 29.7)])
-def test_the_memory_estimate_agrees_with_published_measurements(tokens: int, published_gb: float) -> None:
-    layer = 64 * ((4096 + 3 * 4096) + (4096 + 4096) + 3 * (4096 + 11008))
-    size = Measured(parameters=7_720_000_000, trainable=32 * layer)
-    profile = Profile(name="x", model=Model(base="x"), training=Training(gradient_checkpointing=True))
-    needed = memory.estimate(audited(tokens), size, profile, gpu=True).total / 1e9
-    assert needed == pytest.approx(published_gb, rel=0.05)
-
-
-def test_rows_that_are_left_out_need_no_memory() -> None:
-    profile = Profile(name="x", model=Model(base="x"))
-    counted = audited(100)
-    longer = msgspec.structs.replace(counted, longest=9000)
-    assert memory.estimate(longer, SMALL, profile, gpu=True) == memory.estimate(counted, SMALL, profile, gpu=True)
-
-
-def test_a_cpu_keeps_wide_weights_and_forms_logits_only_where_there_is_a_label() -> None:
-    profile = Profile(name="x", model=Model(base="x"))
-    on_cpu, on_gpu = (memory.estimate(audited(100), SMALL, profile, gpu=gpu) for gpu in (False, True))
-    assert on_cpu.weights == 2 * on_gpu.weights
-    assert on_cpu.logits == 4 * 151_936 * 50 * 2
-    assert on_gpu.logits == 14 * 151_936 * 100
-
-
-SMALL = Measured(parameters=1_000_000, trainable=10_000)
-
-
-def audited(tokens: int) -> Audited:
-    """A dataset counted for a base shaped like Qwen-7B; the longest row has `tokens` tokens, half of them with loss."""
-    half = tokens // 2
-    return Audited(
-        dataset_hash="",
-        base="x",
-        tokenizer="",
-        max_length=tokens,
-        splits={"train": Counted(rows=1, tokens=tokens, loss_tokens=half, longest=tokens, most_loss_tokens=half)},
-        rows={"train": 1},
-        left_out=(),
-        cut=(),
-        findings=(),
-        packing=Packing(),
-        longest=tokens,
-        vocabulary=151_936,
-        hidden_size=4096,
-        layers=32,
-        seconds=0.0,
-    )
 
 
 @pytest.mark.parametrize(

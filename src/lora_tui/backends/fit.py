@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import msgspec
 
 from lora_tui.jobs.audit import Audited
 from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.settings import with_settings
 
 MARGIN = 0.95  # of what is free: an estimate is no promise
 _SMALLEST_RANK = 4
@@ -33,7 +33,7 @@ def alone(profile: Profile, audited: Audited, available: int, needs: Needs, *, g
     for ladder in _ladders(profile, audited, gpu=gpu):
         rung = None
         for what, settings, costs in ladder:
-            needed = needs(applied(profile, settings))
+            needed = needs(with_settings(profile, settings))
             rung = Change(what, settings, needed, needed <= available * MARGIN, costs)
             if rung.fits:
                 break
@@ -60,7 +60,7 @@ def steps(profile: Profile, audited: Audited, available: int, needs: Needs, *, g
         if rung is None or rung.needed >= needs(now):
             continue
         taken.append(rung)
-        now = applied(now, rung.settings)
+        now = with_settings(now, rung.settings)
         if rung.fits:
             break
     return tuple(taken)
@@ -72,19 +72,6 @@ def settings_of(changes: tuple[Change, ...]) -> tuple[str, ...]:
     for setting in (setting for change in changes for setting in change.settings):
         last[setting.partition("=")[0]] = setting
     return tuple(last.values())
-
-
-def applied(profile: Profile, settings: tuple[str, ...]) -> Profile:
-    """`profile` with settings of the kind this module makes: numbers, true and false."""
-    data: dict[str, Any] = msgspec.to_builtins(profile)
-    for setting in settings:
-        key, _, text = setting.partition("=")
-        *tables, name = key.split(".")
-        table = data
-        for part in tables:
-            table = table[part]
-        table[name] = text == "true" if text in ("true", "false") else int(text)
-    return msgspec.convert(data, Profile)
 
 
 Rung = tuple[str, tuple[str, ...], str]

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Collection, Sequence
 
-from lora_tui.backends import audits, bases
+from lora_tui.backends import audits, bases, measure, probe
 from lora_tui.backends.counting import Tell, unheard
+from lora_tui.backends.hardware import machine
 from lora_tui.backends.intact import check_intact
+from lora_tui.backends.lacking import QUANT, missing
+from lora_tui.backends.needs import inside, needed
+from lora_tui.backends.place import place_of
 from lora_tui.backends.processes import ONE, Processes
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs.audit import Audited
 from lora_tui.jobs.job import Prompt, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
-
-QUANT = "pip install 'lora-tui[quant]', or choose another with training.optim = \"adamw_torch\"."
-
-
-def missing(profile: Profile) -> str:
-    """What the profile's optimizer lacks on this machine, in words; empty when nothing."""
-    if "8bit" in profile.training.optim and importlib.util.find_spec("bitsandbytes") is None:
-        return f"optim {profile.training.optim} needs bitsandbytes, which is not installed"
-    return ""
 
 
 def train(
@@ -85,6 +80,7 @@ def prepared(
         nproc=processes.nproc,
         nnodes=processes.nnodes,
         address=processes.address,
+        planned_bytes=_planned(workspace, base, profile, dataset, audited, processes.nproc * processes.nnodes),
     )
     warnings = [
         journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix)
@@ -106,3 +102,13 @@ def created(
             log.write(warning)
         log.close()
     return run
+
+
+def _planned(
+    workspace: Workspace, base: str, profile: Profile, dataset: Dataset, audited: Audited, processes: int
+) -> int:
+    """What a plan would say one process takes, without starting the engine to count what was never counted."""
+    if processes == 1 and (found := probe.remembered(workspace, base, profile, dataset)) is not None:
+        return found.peak
+    known = inside(base, profile, audited, measure.remembered(workspace, base, profile))
+    return needed(profile, known, audited, place_of(machine(workspace.root)), processes).total

@@ -17,6 +17,7 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
 FOLDER = "measured"  # in the workspace
+_VERSION = 2  # of what is counted
 
 
 def ensure(
@@ -38,9 +39,15 @@ def ensure(
     return measured.load(known)
 
 
+def remembered(workspace: Workspace, base: str, profile: Profile) -> Measured | None:
+    """The sizes where they were measured before."""
+    known = path(workspace, base, profile)
+    return measured.load(known) if known.is_file() else None
+
+
 def path(workspace: Workspace, base: str, profile: Profile) -> Path:
     """Where the sizes lie, or will."""
     training = profile.training
-    settings = (bases.fingerprint(base), profile.lora, training.optim, training.lr_scheduler_type)
+    settings = (_VERSION, bases.fingerprint(base), profile.lora, training.optim, training.lr_scheduler_type)
     key = hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:24]
     return workspace.root / FOLDER / f"{key}.json"

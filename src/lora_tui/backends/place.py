@@ -25,6 +25,7 @@ class Place(msgspec.Struct, frozen=True):
     available: int
     total: int
     gpus: int = 1  # that could work together
+    bf16: bool = False  # a GPU that computes in it
 
 
 def place_of(host: Machine) -> Place:
@@ -32,8 +33,13 @@ def place_of(host: Machine) -> Place:
     if host.gpus:
         roomiest = max(host.gpus, key=lambda gpu: gpu.memory_total - gpu.memory_used)
         free = roomiest.memory_total - roomiest.memory_used
-        return Place(roomiest.name, True, free, roomiest.memory_total, len(host.gpus))
+        return Place(roomiest.name, True, free, roomiest.memory_total, len(host.gpus), has_bf16(roomiest.name))
     return Place(f"CPU, {host.cores} cores", False, host.ram_available, host.ram_total)
+
+
+def has_bf16(name: str) -> bool:
+    """Whether an NVIDIA GPU of this name is of Ampere (2020) or later; older ones are few and known by name."""
+    return not any(old in name for old in ("T4", "V100", "P100", "P40", "GTX", "RTX 20", "TITAN", "Quadro"))
 
 
 def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:

@@ -7,15 +7,20 @@ from collections.abc import Callable
 
 import msgspec
 
-from lora_tui.backends import audits, bases, local, measure, memory
-from lora_tui.backends.hardware import Machine, machine
+from lora_tui.backends import advice, audits, bases, fit, measure, memory, pace, probe
+from lora_tui.backends.advice import Advice
+from lora_tui.backends.fit import Change
+from lora_tui.backends.hardware import machine
 from lora_tui.backends.intact import check_intact
+from lora_tui.backends.lacking import missing
+from lora_tui.backends.needs import inside, needed
+from lora_tui.backends.pace import Pace, Price
+from lora_tui.backends.place import Place, holding_of, place_of
 from lora_tui.dataset.model import Dataset
-from lora_tui.jobs import supervisor
 from lora_tui.jobs.audit import Audited, Finding
-from lora_tui.jobs.job import Train
 from lora_tui.jobs.measured import Measured
-from lora_tui.jobs.view import RunView
+from lora_tui.jobs.probed import Probed
+from lora_tui.workspace.config import load_config
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, Training
 
@@ -34,8 +39,18 @@ class Plan(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]  # of the audit, the gravest first
     memory: memory.Estimate
     memory_available: int  # bytes on the device it would run on
+    memory_needed: int  # bytes: what a probed step reached, else the estimate
     device: str
-    seconds: float | None  # at the pace of this machine's last run of the same base; None when there is none
+    optim: str
+    adapter_width: int  # bytes of an adapter's weight
+    probed: Probed | None  # one real step with these settings, where it was taken
+    pace: Pace | None  # None: unknown
+    seconds: tuple[float, float] | None  # from the fastest to the slowest; None: unknown
+    price: Price | None  # None: unknown
+    fits: bool
+    alone: tuple[Change, ...]  # where it does not fit: what each change does by itself
+    fit: tuple[Change, ...]  # and those that would make it fit
+    advice: tuple[Advice, ...]
     warnings: tuple[str, ...]
 
 
@@ -45,8 +60,12 @@ def plan(
     dataset: Dataset,
     progress: Callable[[str], None] = lambda line: None,
     cancelled: Callable[[], bool] = lambda: False,
+    *,
+    take_step: bool = False,
 ) -> Plan:
     """Audit, measure and estimate. Both are done once per dataset, base and settings, and remembered.
+
+    take_step: take one real step on this machine first, unless one with these settings is remembered.
 
     Raises LoraTuiError when the dataset is damaged, the base cannot be loaded or the engine is not installed, and
     Cancelled when `cancelled` says so.
@@ -59,22 +78,55 @@ def plan(
     base = bases.resolve(workspace, profile)
     audited = audits.ensure(workspace, dataset, base, profile, progress=tell, cancelled=cancelled)
     measured = measure.ensure(workspace, base, profile, progress=tell, cancelled=cancelled)
-    host = machine(workspace.root)
-    needed = memory.estimate(audited, measured, profile, gpu=bool(host.gpus))
-    device, available = _device(host)
+    found = probe.remembered(workspace, base, profile, dataset)
+    if take_step:
+        found = probe.take(workspace, base, profile, dataset, progress=tell, cancelled=cancelled)
+    place = place_of(machine(workspace.root))
+    known = inside(base, profile, audited, measured)
+    estimate = needed(profile, known, audited, place)
+    steps = steps_of(audited.train.rows, profile.training)
+    going = pace.pace(workspace, base, profile, found)
+    tokens = audited.train.loss_tokens * _epochs(profile, audited)
+    seconds = (tokens / going.fast, tokens / going.slow) if going else None
+    total = found.peak if found else estimate.total
+
+    def needs(other: Profile) -> int:
+        return needed(other, known, audited, place).total + total - estimate.total
+
+    fits = total <= place.available * fit.MARGIN
+    facts = advice.facts_of(
+        profile,
+        audited,
+        known.shape,
+        measured.trainable,
+        steps,
+        place,
+        fast_bf16=False,
+        gpu_bf16=place.bf16,
+    )
     return Plan(
         profile=profile.name,
         dataset=dataset.label,
         base=base,
         audited=audited,
         measured=measured,
-        steps=steps_of(audited.train.rows, profile.training),
+        steps=steps,
         findings=tuple(sorted(audited.findings, key=lambda item: _GRAVEST[item.severity])),
-        memory=needed,
-        memory_available=available,
-        device=device,
-        seconds=_seconds(workspace, base, profile, audited),
-        warnings=tuple(_warnings(profile, audited, needed, available)),
+        memory=estimate,
+        memory_available=place.available,
+        memory_needed=total,
+        device=place.name,
+        optim=profile.training.optim,
+        adapter_width=holding_of(profile, place).adapter_width,
+        probed=found,
+        pace=going,
+        seconds=seconds,
+        price=pace.price(seconds, load_config(workspace).cost),
+        fits=fits,
+        alone=() if fits else fit.alone(profile, audited, place.available, needs, gpu=place.gpu),
+        fit=() if fits else fit.steps(profile, audited, place.available, needs, gpu=place.gpu),
+        advice=advice.advise(facts),
+        warnings=tuple(_warnings(profile, audited, total, place)),
     )
 
 
@@ -87,22 +139,6 @@ def steps_of(rows: int, training: Training) -> int:
     return math.ceil(training.num_train_epochs * per_epoch)
 
 
-def _device(host: Machine) -> tuple[str, int]:
-    if host.gpus:
-        roomiest = max(host.gpus, key=lambda gpu: gpu.memory_total - gpu.memory_used)
-        return roomiest.name, roomiest.memory_total - roomiest.memory_used
-    return f"CPU, {host.cores} cores", host.ram_available
-
-
-def _seconds(workspace: Workspace, base: str, profile: Profile, audited: Audited) -> float | None:
-    for run in supervisor.runs(workspace):
-        if isinstance(run.file.job, Train) and run.file.job.base == base:
-            paces = [item.tokens_per_second for item in RunView.of(run).metrics if item.tokens_per_second]
-            if paces:
-                return audited.train.loss_tokens * _epochs(profile, audited) / (sum(paces) / len(paces))
-    return None
-
-
 def _epochs(profile: Profile, audited: Audited) -> float:
     if profile.training.max_steps > 0 and audited.train.rows:
         rows_a_step = profile.training.per_device_train_batch_size * profile.training.gradient_accumulation_steps
@@ -110,13 +146,15 @@ def _epochs(profile: Profile, audited: Audited) -> float:
     return profile.training.num_train_epochs
 
 
-def _warnings(profile: Profile, audited: Audited, needed: memory.Estimate, available: int) -> list[str]:
+def _warnings(profile: Profile, audited: Audited, total: int, place: Place) -> list[str]:
     """What is to be known beside the audit's findings."""
-    found = [lacking] if (lacking := local.missing(profile)) else []
+    found = [lacking] if (lacking := missing(profile)) else []
     if profile.data.target and audited.train.rows < profile.data.target:
         found.append(f"{_rows(audited.train.rows)} to train on; the profile aims at {profile.data.target}")
-    if needed.total > available:
-        found.append("it needs more memory than is free: use a smaller batch, rank, max_length or base")
+    if total > place.available:
+        found.append("it needs more memory than is free")
+    elif total > place.available * fit.MARGIN:
+        found.append("it needs nearly all the memory that is free: an estimate is no promise")
     return found
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from lora_tui.backends import bases, local
+from lora_tui.backends import bases
 from lora_tui.backends.counting import Tell, do, unheard
 from lora_tui.backends.deciding import deciding
+from lora_tui.backends.lacking import QUANT, missing
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import probed
 from lora_tui.jobs.job import Probe
@@ -45,8 +46,8 @@ def take(
 
     Raises LoraTuiError with what broke it (a step that does not fit, say), Cancelled when `cancelled` says so.
     """
-    if lacking := local.missing(profile):
-        raise BadInput(lacking, where=f"profile {profile.name}", fix=local.QUANT)
+    if lacking := missing(profile):
+        raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)
     output = path(workspace, base, profile, dataset)
     job = Probe(profile=profile, base=base, dataset=str(dataset.folder), output=str(output))
     do(workspace, job, f"one step of {profile.name}", progress, cancelled)

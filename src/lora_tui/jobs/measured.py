@@ -10,11 +10,22 @@ from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput
 
 
+class Module(msgspec.Struct, frozen=True):
+    """Adapters (or whole weights) of one kind of module: how many of it are trained, and their weights together."""
+
+    name: str  # without the layer's number: "self_attn.q_proj"
+    count: int
+    parameters: int
+    routed: bool = False  # experts of a mixture
+    whole: bool = False  # the module's own weights are trained, not adapters on them
+
+
 class Measured(msgspec.Struct, frozen=True):
     """Numbers of weights."""
 
     parameters: int  # of the base
     trainable: int  # of the adapters
+    modules: tuple[Module, ...] = ()  # what is trained, in the order of the base
 
 
 def save(path: Path, measured: Measured) -> None:

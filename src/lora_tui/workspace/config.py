@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
@@ -16,6 +18,15 @@ class Redact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     off: tuple[str, ...] = ()
 
 
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[cost]: what an hour of this machine costs, rented or in electricity. What is left out stays unknown."""
+
+    price_per_hour: Annotated[float, Meta(ge=0.0)] | None = None  # rental, of the whole machine
+    price_per_kwh: Annotated[float, Meta(ge=0.0)] | None = None
+    watts: Annotated[float, Meta(ge=0.0)] | None = None  # the machine draws while it trains
+    currency: str = ""  # "EUR", shown behind a price
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set in <workspace>/config.toml; every key has a default."""
 
@@ -23,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     theme: str = "lora-dark"
     editor: str = ""  # $VISUAL, $EDITOR, else vi when empty
     redact: Redact = Redact()
+    cost: Cost = Cost()
     keymap: dict[str, str] = {}  # action id -> keys, as in "sessions.accept" = "a,y"
     languages: tuple[str, ...] = (
         "rust",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -66,3 +67,11 @@ def _why(error: msgspec.ValidationError | None) -> str:
     """What msgspec says, without the place, which is the key."""
     said = str(error).partition(" - at ")[0]
     return f"{said[:1].lower()}{said[1:]}".partition(", got ")[0]
+
+
+def with_settings(profile: Profile, texts: Iterable[str]) -> Profile:
+    """`profile` with each `KEY=VALUE` laid over it in turn. Raises BadInput."""
+    for text in texts:
+        over = setting(text, profile).data
+        profile = msgspec.convert(laid_over(msgspec.to_builtins(profile), over), Profile)
+    return profile

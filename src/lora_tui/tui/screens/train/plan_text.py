@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from lora_tui.backends import plan_words
 from lora_tui.backends.plan import Plan
-from lora_tui.jobs.audit import Audited, Counted
+from lora_tui.backends.plan_words import Said
+from lora_tui.jobs.audit import Audited
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.widgets.wrap import wrap
-from lora_tui.tui.wording import LEFT_OUT, duration, gib, many
+from lora_tui.tui.wording import LEFT_OUT, gib, many
 from lora_tui.workspace.errors import LoraTuiError
 
 _NAME = 12
@@ -17,40 +19,44 @@ _TONES = {"error": "bad", "warning": "warn", "note": "muted"}
 _LEFT_OUT = 12  # rows named one by one
 
 
-def plan_lines(plan: Plan, roomy: bool, width: int) -> Sequence[Line]:
-    """Every line of a plan; `roomy` adds the lengths and the rows that are left out."""
-    found, train, size = plan.audited, plan.audited.train, plan.measured
-    validation = found.splits.get("validation", Counted())
-    share = train.loss_tokens / train.tokens if train.tokens else 0.0
-    trained = size.trainable / size.parameters if size.parameters else 0.0
-    lines: list[Line] = [
-        [_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")],
-        _row(
-            "rows",
-            f"{train.rows:,} to train on, {validation.rows:,} to validate, {found.number_left_out:,} left out",
-        ),
-        _row("tokens", f"{train.tokens:,}, of which {train.loss_tokens:,} ({share:.0%}) carry loss"),
-        _row("longest", f"{found.longest:,} tokens; max_length {found.max_length:,}"),
-        _row("steps", f"{plan.steps:,}"),
-        _row("parameters", f"{size.trainable:,} trained of {size.parameters:,} ({trained:.2%})"),
-        _memory(plan, width),
-        _row("time", f"about {duration(plan.seconds)}" if plan.seconds else "not known before the first run"),
-    ]
+def plan_lines(plan: Plan, roomy: bool, width: int, changed: Sequence[str] = ()) -> Sequence[Line]:
+    """Every line of a plan; `roomy` adds reasons, what is trained, the lengths and the rows that are left out.
+
+    changed: settings that were laid over the profile to make it fit.
+    """
+    found = plan.audited
+    lines: list[Line] = [[_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")]]
+    lines += _keys(plan)
+    if changed:
+        lines += _said([Said("changed", " ".join(changed), "good")], width)
+    lines += _said(plan_words.counts(plan), width)
+    lines.append(_memory(plan, width))
+    lines += _said(list(plan_words.memory(plan))[1:], width)
+    times = list(plan_words.time_and_price(plan, "t"))
+    lines += _said([item for item in times if roomy or item.tone != "muted"], width)
     for finding in plan.findings:
         text = f"{finding.code}: {finding.message}"
         for again, piece in enumerate(wrap(one_line(text), width - _NAME)):
             lines.append([(fit("" if again else finding.severity, _NAME), _TONES[finding.severity]), (piece, "")])
-    for number, warning in enumerate(plan.warnings):
-        for again, text in enumerate(wrap(one_line(warning), width - _NAME)):
-            first = not number and not again
-            lines.append([(fit("note" if first else "", _NAME), "warn" if first else ""), (text, "")])
+    lines += _said(plan_words.notes(plan), width)
+    lines += _said(plan_words.fitting(plan), width)
+    advice = list(plan_words.advice(plan))
+    lines += _said(advice if roomy else [item for item in advice if item.name], width)
     if roomy:
+        lines += _trained(plan, width)
         lines += _histogram(found, width)
         lines += _rows_left_out(found, width)
-    starts = " starts it; it goes on by itself and is watched under Monitor"
-    if errors := found.errors:
-        starts = f" starts it in spite of {many(len(errors), 'error')}, after you have typed what is allowed"
-    lines += [[], [("s", "primary"), (starts, "muted")]]
+    return lines
+
+
+def _keys(plan: Plan) -> list[Line]:
+    """What can be done with it, where it is always seen."""
+    starts = " starts it; it goes on by itself, seen under Monitor"
+    if errors := plan.audited.errors:
+        starts = f" starts it in spite of {many(len(errors), 'error')}, once you typed what is allowed"
+    lines: list[Line] = [[_name(""), ("s", "primary"), (starts, "muted")]]
+    if plan.fit and plan.fit[-1].fits:
+        lines.append([_name(""), ("f", "primary"), (" makes it fit", "muted")])
     return lines
 
 
@@ -63,9 +69,9 @@ def problem_lines(error: LoraTuiError, width: int) -> Sequence[Line]:
 
 
 def _memory(plan: Plan, width: int) -> Line:
-    share = plan.memory.total / plan.memory_available if plan.memory_available else 1.0
+    share = plan.memory_needed / plan.memory_available if plan.memory_available else 1.0
     tone = "bad" if share > 1 else "warn" if share > 0.9 else "good"
-    said = f" {gib(plan.memory.total)} of {gib(plan.memory_available)} GiB free"
+    said = f" {gib(plan.memory_needed)} of {gib(plan.memory_available)} GiB free"
     device = one_line(plan.device)
     room = max(8, min(30, width - _NAME - len(said) - len(device) - 4))
     return [_name("memory"), *bar(share, room, tone), (said, ""), (fit(f"  {device}", len(device) + 2), "muted")]
@@ -96,8 +102,24 @@ def _rows_left_out(found: Audited, width: int) -> list[Line]:
     return lines
 
 
-def _row(name: str, value: str) -> Line:
-    return [_name(name), (value, "")]
+def _said(said: Iterable[Said], width: int) -> list[Line]:
+    lines: list[Line] = []
+    for item in said:
+        for again, piece in enumerate(wrap(one_line(item.text), width - _NAME)):
+            name: Piece = (fit("" if again else item.name, _NAME), "warn" if item.name == "note" else "muted")
+            lines.append([name, (piece, "" if item.name == "note" else item.tone)])
+    return lines
+
+
+def _trained(plan: Plan, width: int) -> list[Line]:
+    rows = plan_words.trained(plan)
+    if not rows:
+        return []
+    room = max(12, min(36, width - 42))
+    lines: list[Line] = [[], [("what will be trained, with gradients and optimizer", "strong")]]
+    for name, count, parameters, memory in rows:
+        lines.append([(fit(one_line(name), room), ""), (f" ×{count:<6,}{parameters:>15,}{memory:>12}", "muted")])
+    return lines
 
 
 def _name(text: str) -> Piece:

@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 
-from lora_tui.backends import audits, local
+from lora_tui.backends import audits, fit, local
 from lora_tui.backends.counting import Cancelled
 from lora_tui.backends.plan import Plan, plan
 from lora_tui.dataset.model import Dataset
@@ -29,6 +29,7 @@ from lora_tui.tui.widgets.virtual_list import VirtualList
 from lora_tui.verify.suite import sample_prompts
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.settings import with_settings
 
 _REST = 0.4  # seconds a choice stands before it is planned
 _ALL = "Press s again and type every name that stands before a colon, or repair the dataset: F3, enter, f."
@@ -80,6 +81,8 @@ class TrainScreen(Stage):
         self._planning: Pair | None = None
         self._unwanted = threading.Event()  # the plan being made
         self._plan: tuple[Pair, Plan] | None = None
+        self._fitted: dict[str, tuple[str, ...]] = {}  # profile -> settings that make it fit, as asked for
+        self._probe_wanted = False  # the next plan takes a real step
         self._starting = False
 
     def body(self) -> ComposeResult:
@@ -133,8 +136,11 @@ class TrainScreen(Stage):
     def _pair(self) -> Pair | None:
         if self._choices is None or not self._choices.datasets or not self._choices.profiles:
             return None
-        _, profile, _ = self._choices.profiles[self._profiles.cursor]
-        return (profile, self._choices.datasets[self._datasets.cursor]) if profile is not None else None
+        name, profile, _ = self._choices.profiles[self._profiles.cursor]
+        if profile is None:
+            return None
+        profile = with_settings(profile, self._fitted.get(name, ()))
+        return profile, self._choices.datasets[self._datasets.cursor]
 
     @on(VirtualList.Moved)
     def _moved(self) -> None:
@@ -162,13 +168,14 @@ class TrainScreen(Stage):
             self._planning = pair
             self._unwanted = threading.Event()
             self._say(f"planning {pair[0].name} on {pair[1].label} …")
-            self._make(pair, self._unwanted)
+            self._make(pair, self._unwanted, self._probe_wanted)
+            self._probe_wanted = False
         elif self._planning != pair:
             self._unwanted.set()
             self._say(f"{pair[0].name} on {pair[1].label} is planned next …")
 
     @work(thread=True, exit_on_error=False, group="plan")
-    def _make(self, pair: Pair, unwanted: threading.Event) -> None:
+    def _make(self, pair: Pair, unwanted: threading.Event, take_step: bool) -> None:
         made: Plan | None = None
         problem: LoraTuiError | None = LoraTuiError("the plan could not be made")
 
@@ -176,7 +183,7 @@ class TrainScreen(Stage):
             self.post_message(self.Counting(line))
 
         try:
-            made = plan(self.shell.workspace, *pair, progress=tell, cancelled=unwanted.is_set)
+            made = plan(self.shell.workspace, *pair, progress=tell, cancelled=unwanted.is_set, take_step=take_step)
             problem = None
         except Cancelled:
             problem = None
@@ -201,7 +208,7 @@ class TrainScreen(Stage):
             self._settle()
 
     def _lines(self, made: Plan, width: int) -> list[Line]:
-        return list(plan_lines(made, self.size.height > 40, width))
+        return list(plan_lines(made, self.size.height > 40, width, self._fitted.get(made.profile, ())))
 
     def _show(self, draw: Draw) -> None:
         self.query_one("#plan", LiveLines).show(draw)
@@ -228,7 +235,33 @@ class TrainScreen(Stage):
         """Read the lists again; plan again."""
         self._plan = None
         self._choices = None
+        self._fitted.clear()
         self._read()
+
+    def action_probe(self) -> None:
+        """Plan again with one real step; a step that is being taken goes on."""
+        self._planned()
+        self._plan = None
+        self._probe_wanted = True
+        self._settle()
+
+    def action_make_fit(self) -> None:
+        """Lay over the profile what makes it fit, and plan that."""
+        pair, made = self._planned()
+        if made.fits:
+            raise BadInput("it fits as it is")
+        if not made.fit or not made.fit[-1].fits:
+            raise BadInput("nothing here makes it fit", fix="Choose a smaller base, or a larger machine.")
+        before = self._fitted.get(pair[0].name, ())
+        self._fitted[pair[0].name] = (*before, *fit.settings_of(made.fit))
+        self._settle()
+
+    def _planned(self) -> tuple[Pair, Plan]:
+        """What is chosen, with its plan. Raises BadInput when there is none yet."""
+        pair = self._pair()
+        if pair is None or self._plan is None or self._plan[0] != pair:
+            raise BadInput("the plan is not there yet", fix="Wait until it is shown; then press the key again.")
+        return self._plan
 
     def action_start(self) -> None:
         """Start what the plan shows."""
