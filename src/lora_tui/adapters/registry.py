@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.jobs import supervisor
-from lora_tui.jobs.job import Train
+from lora_tui.jobs.job import Train, load_job
 from lora_tui.jobs.journal import Finished
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
@@ -78,16 +78,28 @@ def find(workspace: Workspace, label: str) -> Adapter:
 
 
 def register_finished(workspace: Workspace) -> list[Adapter]:
-    """Register the adapter of every finished training run that is not registered yet."""
+    """Register the adapter of every finished training run that is not registered yet; of a sweep, the best one's."""
     known = {item.metadata.run for item in _registered(workspace)}
     fresh = []
     for run in reversed(supervisor.runs(workspace)):
-        if isinstance(run.file.job, Train) and run.id not in known and (run.folder / "adapter").is_dir():
+        job = run.file.job
+        if isinstance(job, Train) and run.id not in known and (run.folder / "adapter").is_dir():
+            if job.sweep and not _won(workspace, run, job):
+                continue
             view = RunView.of(run)
             if isinstance(view.last_word, Finished):
                 with contextlib.suppress(LoraTuiError):  # another process registered it meanwhile
                     fresh.append(_register(workspace, run, view.last_word))
     return fresh
+
+
+def _won(workspace: Workspace, run: Run, job: Train) -> bool:
+    """Whether the run is the best of its sweep, which has finished; the others stay in their run folders."""
+    path = workspace.runs / job.sweep / "job.toml"
+    if not path.is_file():
+        return True  # a sweep that was removed decides nothing
+    word = RunView.of(Run(folder=path.parent, file=load_job(path))).last_word
+    return isinstance(word, Finished) and word.output == run.id
 
 
 def damaged_files(adapter: Adapter) -> list[str]:

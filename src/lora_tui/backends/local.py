@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from lora_tui.backends import audits, bases, measure, probe
+from lora_tui.backends import audits, bases, engines
 from lora_tui.backends.counting import Tell, unheard
 from lora_tui.backends.hardware import machine
 from lora_tui.backends.intact import check_intact
@@ -69,6 +70,7 @@ def prepared(
     base = bases.resolve(workspace, profile)
     audited = audits.ensure(workspace, dataset, base, profile, progress=progress, cancelled=cancelled)
     allowed = audits.check_allowed(dataset, audited, allow)
+    profile, python, warnings = engines.chosen(workspace, profile, processes.nproc * processes.nnodes)
     job = Train(
         profile=profile,
         base=base,
@@ -81,8 +83,9 @@ def prepared(
         nnodes=processes.nnodes,
         address=processes.address,
         planned_bytes=_planned(workspace, base, profile, dataset, audited, processes.nproc * processes.nnodes),
+        python=python,
     )
-    warnings = [
+    warnings += [
         journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix)
         for finding in audited.errors
         if allowed

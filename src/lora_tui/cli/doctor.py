@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lora_tui.backends import engines
 from lora_tui.backends.hardware import machine
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.workspace.errors import LoraTuiError
@@ -25,7 +26,7 @@ def command(cli: Cli) -> None:
 
     Exit code 1 when something that is needed is missing.
     """
-    checks = [_python(), _sqlite(), _engine(), *_machine(cli), _workspace(cli), *_histories()]
+    checks = [_python(), _sqlite(), _engine(), _unsloth(cli), *_machine(cli), _workspace(cli), *_histories()]
     cli.emit(checks, lambda: _text(checks))
     if any(item["state"] == "missing" for item in checks):
         raise click.exceptions.Exit(1)
@@ -68,6 +69,14 @@ def _engine() -> dict[str, Any]:
     from importlib.metadata import version
 
     return _check("ok", "training engine", ", ".join(f"{name} {version(name)}" for name in _ENGINE))
+
+
+def _unsloth(cli: Cli) -> dict[str, Any]:
+    found = engines.unsloth(cli.workspace)
+    told = f"{found.version} in {found.python}" if found.version else found.python
+    if found.lacks:
+        return _check("note", "engine unsloth", f"{told}: {found.lacks}" if told else found.lacks, found.fix)
+    return _check("ok", "engine unsloth", told)
 
 
 def _machine(cli: Cli) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train"
     nproc: int = 1  # processes (GPUs) on this machine
     nnodes: int = 1  # machines
     address: str = ""  # of the first of several machines, as the others reach it: "10.0.0.1:29500"
+    python: str = ""  # of the environment it trains in, where that is not lora-tui's own
     sweep: str = ""  # the id of the sweep it belongs to
     planned_bytes: int = 0  # what the plan said it would take, at its fullest
 

@@ -96,7 +96,7 @@ def start(run: Run) -> None:
         log.close()
         with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
             child = subprocess.Popen(
-                [sys.executable, "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
+                [_python(run.file.job), "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
                 cwd=run.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -109,6 +109,14 @@ def start(run: Run) -> None:
         os.close(lock)  # the process has it too, for as long as it lives
     atomic.write_text(run.folder / "process.toml", toml.dump(Process(pid=child.pid)))
     _children.append(child)
+
+
+def _python(job: Job) -> str:
+    """The interpreter the job is done with. Raises BadInput where its environment is gone."""
+    named = job.python if isinstance(job, Train) else ""
+    if named and not os.access(named, os.X_OK):
+        raise BadInput("the Python this run was started with is gone", where=named, fix="Start a new run.")
+    return named or sys.executable
 
 
 _ENVIRONMENT = {

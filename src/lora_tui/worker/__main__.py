@@ -21,6 +21,7 @@ from lora_tui.worker import launch, ranks
 from lora_tui.worker.hardware import one_gpu
 from lora_tui.worker.reporters import reported
 from lora_tui.worker.requests import Ended, Requests
+from lora_tui.worker.unsloth_model import patch
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -80,6 +81,8 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) ->
         asked.end_at_once()
     match file.job:
         case Train():
+            if file.job.profile.training.engine == "unsloth":
+                patch(log)
             from lora_tui.worker.train import train
 
             with ranks.joined(), reported(log, file.job.profile.training) as told:

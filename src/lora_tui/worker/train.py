@@ -12,7 +12,7 @@ import torch
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming
+from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming, unsloth_model
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.controls import Controls
@@ -113,6 +113,8 @@ def _model(job: Train, device: str, log: journal.Journal) -> Any:
     """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
     torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
+    if unsloth_model.builds(job.profile):
+        return unsloth_model.model(job.base, job.profile)
     model = loading.load_model(job.base, bf16=job.profile.training.bf16, device=device)
     if device == "cpu":
         choose_threads(model.config.get_text_config().hidden_size)

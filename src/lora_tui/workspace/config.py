@@ -33,6 +33,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     author: str = ""  # whose name labels carry; the login name when empty
     theme: str = "lora-dark"
     editor: str = ""  # $VISUAL, $EDITOR, else vi when empty
+    unsloth_python: str = ""  # the Python of the environment that has Unsloth; see `lora-tui doctor`
     redact: Redact = Redact()
     cost: Cost = Cost()
     keymap: dict[str, str] = {}  # action id -> keys, as in "sessions.accept" = "a,y"
