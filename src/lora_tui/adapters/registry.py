@@ -23,9 +23,11 @@ from lora_tui.jobs.view import RunView
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
+from lora_tui.workspace.profiles import Lora
 
 METADATA = "metadata.toml"
 CHECKSUMS = "SHA256SUMS"
+FISHER = "fisher.safetensors"  # what a later run's EWC is to hold to; only where the profile asked for it
 
 
 class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +47,12 @@ class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loss: float | None = None
     eval_loss: float | None = None
     seconds: float = 0.0
+    lora: Lora | None = None  # how it was made; what goes on from it must be the same
+    parents: tuple[str, ...] = ()  # the versions it went on from
+    new_rows_only: bool = False  # it was trained on the rows alone that its parents had not seen
+    general_loss_before: float | None = None  # on held general conversations, in nats per token
+    general_loss: float | None = None  # the same after training
+    general_kl: float | None = None  # mean KL per token from what was before to this adapter, on the same
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -89,7 +97,7 @@ def register_finished(workspace: Workspace) -> list[Adapter]:
             view = RunView.of(run)
             if isinstance(view.last_word, Finished):
                 with contextlib.suppress(LoraTuiError):  # another process registered it meanwhile
-                    fresh.append(_register(workspace, run, view.last_word))
+                    fresh.append(_register(workspace, run, view.last_word, view))
     return fresh
 
 
@@ -125,15 +133,15 @@ def _registered(workspace: Workspace) -> list[Adapter]:
     return sorted(found, key=lambda item: item.metadata.created, reverse=True)
 
 
-def _register(workspace: Workspace, run: Run, finished: Finished) -> Adapter:
+def _register(workspace: Workspace, run: Run, finished: Finished, view: RunView) -> Adapter:
     job = run.file.job
     assert isinstance(job, Train)
     name = job.profile.name
     taken = [item.metadata.version for item in _registered(workspace) if item.metadata.name == name]
-    major = max((_order(version)[0] for version in taken), default=0) + 1
+    before, after = (view.general[0], view.general[-1]) if view.general else (None, None)
     metadata = Metadata(
         name=name,
-        version=f"{major}.0.0",
+        version=_next(taken, job.start_name, name),
         created=time.time(),
         base=job.base,
         profile=job.profile.name,
@@ -146,6 +154,12 @@ def _register(workspace: Workspace, run: Run, finished: Finished) -> Adapter:
         loss=finished.loss,
         eval_loss=finished.eval_loss,
         seconds=finished.seconds,
+        lora=job.profile.lora,
+        parents=(job.start_name or job.start_from,) if job.start_from else (),
+        new_rows_only=bool(job.known),
+        general_loss_before=before.loss if before else None,
+        general_loss=after.loss if after else None,
+        general_kl=after.kl if after else None,
     )
     folder = workspace.adapters / name / metadata.version
     with atomic.new_folder(folder) as draft:
@@ -157,13 +171,37 @@ def _register(workspace: Workspace, run: Run, finished: Finished) -> Adapter:
     return Adapter(folder=folder, metadata=metadata)
 
 
+def _next(taken: list[str], start: str, name: str) -> str:
+    """The next major version; the next minor one of what a run went on from, whose contract it keeps."""
+    numbers = [_order(version) for version in taken]
+    parent, _, version = start.partition("@")
+    if parent == name and version in taken:
+        major = _order(version)[0]
+        return f"{major}.{max(number[1] for number in numbers if number[0] == major) + 1}.0"
+    return f"{max((number[0] for number in numbers), default=0) + 1}.0.0"
+
+
 def _card(metadata: Metadata) -> str:
     return (
         f"# {metadata.name} {metadata.version}\n\n"
         f"A LoRA adapter (r {metadata.r}, alpha {metadata.lora_alpha}) for `{metadata.base}`, trained by lora-tui for "
         f"{metadata.steps} steps on the dataset {metadata.dataset} with the profile `{metadata.profile}`.\n\n"
+        f"{_history(metadata)}"
         "Load it with `peft.PeftModel.from_pretrained(base, folder)`.\n"
     )
+
+
+def _history(metadata: Metadata) -> str:
+    said = []
+    if metadata.parents:
+        rows = ", with the rows alone that it had not seen" if metadata.new_rows_only else ""
+        said.append(f"It goes on from {', '.join(metadata.parents)}{rows}.")
+    if metadata.general_loss is not None and metadata.general_loss_before is not None:
+        said.append(
+            f"Loss on held general conversations: {metadata.general_loss_before:.3f} before, "
+            f"{metadata.general_loss:.3f} after, in nats per token."
+        )
+    return " ".join(said) + "\n\n" if said else ""
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from lora_tui.backends import audits, bases, measure, probe
-from lora_tui.backends import audits, bases, engines
+from lora_tui.backends import audits, bases, engines, measure, probe
+from lora_tui.backends.chat_file import chat_file
 from lora_tui.backends.counting import Tell, unheard
 from lora_tui.backends.hardware import machine
 from lora_tui.backends.intact import check_intact
@@ -13,6 +13,7 @@ from lora_tui.backends.lacking import QUANT, missing
 from lora_tui.backends.needs import inside, needed
 from lora_tui.backends.place import place_of
 from lora_tui.backends.processes import ONE, Processes
+from lora_tui.backends.start import Start, check_fits
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.audit import Audited
@@ -30,13 +31,22 @@ def train(
     samples: Sequence[Prompt] = (),
     *,
     processes: Processes = ONE,
+    start: Start | None = None,
     allow: Collection[str] = (),
     progress: Tell = unheard,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Start fine-tuning and return at once; the run goes on by itself. It takes and raises what `prepared` does."""
     job, warnings = prepared(
-        workspace, profile, dataset, samples, processes=processes, allow=allow, progress=progress, cancelled=cancelled
+        workspace,
+        profile,
+        dataset,
+        samples,
+        processes=processes,
+        start=start,
+        allow=allow,
+        progress=progress,
+        cancelled=cancelled,
     )
     run = created(workspace, job, warnings)
     supervisor.start(run)
@@ -50,6 +60,7 @@ def prepared(
     samples: Sequence[Prompt] = (),
     *,
     processes: Processes = ONE,
+    start: Start | None = None,
     allow: Collection[str] = (),
     progress: Tell = unheard,
     cancelled: Callable[[], bool] = lambda: False,
@@ -58,6 +69,7 @@ def prepared(
 
     samples: prompts that the model answers at every evaluation, so that one can see it learn.
     processes: on how many GPUs and machines.
+    start: the adapter version it goes on from; without one it begins a fresh adapter.
     allow: codes of the audit's errors that training goes on in spite of; the run keeps them.
     progress, cancelled: of the audit. Raises Cancelled when it says so: nothing was started.
     Raises BadInput when something the profile asks for is not installed here, the dataset is damaged, or the audit
@@ -68,6 +80,9 @@ def prepared(
         raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)
     check_intact(dataset)
     base = bases.resolve(workspace, profile)
+    if start is not None:
+        check_fits(profile, base, start)
+    general, replay = (chat_file(workspace, key, profile) for key in ("general", "replay_file"))
     audited = audits.ensure(workspace, dataset, base, profile, progress=progress, cancelled=cancelled)
     allowed = audits.check_allowed(dataset, audited, allow)
     profile, python, warnings = engines.chosen(workspace, profile, processes.nproc * processes.nnodes)
@@ -84,6 +99,11 @@ def prepared(
         address=processes.address,
         planned_bytes=_planned(workspace, base, profile, dataset, audited, processes.nproc * processes.nnodes),
         python=python,
+        start_from=str(start.folder) if start else "",
+        start_name=start.name if start else "",
+        known=tuple(sorted(start.known)) if start else (),
+        general=general,
+        replay=replay,
     )
     warnings += [
         journal.Warned(message=f"allowed: {finding.code}: {finding.message}", advice=finding.fix)
@@ -97,7 +117,8 @@ def created(
     workspace: Workspace, job: Train, warnings: Sequence[journal.Warned], *, title: str = "", identity: str = ""
 ) -> Run:
     """The run of a prepared job, not started."""
-    title = title or f"{job.profile.name} on {job.dataset_name}"
+    onwards = f" from {job.start_name}" if job.start_name else ""
+    title = title or f"{job.profile.name} on {job.dataset_name}{onwards}"
     run = supervisor.create(workspace, job, title, identity=identity)
     if warnings:
         log = journal.Journal(run.journal)

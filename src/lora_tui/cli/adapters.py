@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from lora_tui.adapters import registry
+from lora_tui.adapters.lineage import lineage
 from lora_tui.adapters.registry import Adapter
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
@@ -34,11 +35,13 @@ def list_(cli: Cli) -> None:
                     item.metadata.steps,
                     item.metadata.loss,
                     item.metadata.eval_loss,
+                    _moved(item),
+                    ", ".join(item.metadata.parents),
                     ago(int(item.metadata.created * 1000)),
                 )
                 for item in found
             ],
-            ("adapter", "dataset", "steps", "loss", "eval loss", "age"),
+            ("adapter", "dataset", "steps", "loss", "eval loss", "general", "from", "age"),
             empty="no adapter yet: lora-tui train PROFILE --dataset NAME",
         ),
     )
@@ -52,11 +55,24 @@ def show(cli: Cli, name: str) -> None:
     """Show one adapter (NAME or NAME@VERSION): what made it, and whether its files are intact."""
     found = registry.find(cli.workspace, name)
     damaged = registry.damaged_files(found)
-    data = {**_data(found), "damaged": damaged}
-    shown = data | {"created": time.strftime("%Y-%m-%d %H:%M", time.localtime(found.metadata.created))}
+    line = [item if isinstance(item, str) else item.label for item in lineage(cli.workspace, found)]
+    data = {**_data(found), "lineage": line, "fisher": (found.folder / registry.FISHER).is_file(), "damaged": damaged}
+    shown = {key: value for key, value in data.items() if key not in ("lora", "parents")} | {
+        "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(found.metadata.created)),
+        "lineage": " ← ".join(line) if len(line) > 1 else "",
+        "general loss": _moved(found),
+        "fisher": "kept, for a later run's EWC" if data["fisher"] else "",
+        "new_rows_only": "yes" if found.metadata.new_rows_only else "",
+    }
     cli.emit(
-        data, lambda: table([(key, value) for key, value in shown.items() if value not in (None, [])], ("what", ""))
+        data, lambda: table([(key, value) for key, value in shown.items() if value not in (None, [], "")], ("what", ""))
     )
+
+
+def _moved(adapter: Adapter) -> str:
+    """How the general loss moved: 2.310 → 2.450; empty where it was not measured."""
+    before, after = adapter.metadata.general_loss_before, adapter.metadata.general_loss
+    return f"{before:.3f} → {after:.3f}" if before is not None and after is not None else ""
 
 
 def _data(adapter: Adapter) -> dict[str, object]:

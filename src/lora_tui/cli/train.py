@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lora_tui.adapters import registry
+from lora_tui.adapters.lineage import start_of
 from lora_tui.backends import local
 from lora_tui.backends.processes import asked, for_other_machines
 from lora_tui.cli.output import NUMBER, Cli, json_option, pass_cli
@@ -12,6 +13,7 @@ from lora_tui.cli.overlays import Overlay, overlay_options
 from lora_tui.cli.runs_follow import finish
 from lora_tui.dataset import versions
 from lora_tui.verify.suite import sample_prompts
+from lora_tui.workspace.errors import BadInput
 
 
 @click.command("train")
@@ -20,6 +22,8 @@ from lora_tui.verify.suite import sample_prompts
 @click.option("--nproc", type=NUMBER, default=1, metavar="N", help="Train in so many processes: one per GPU.")
 @click.option("--nnodes", type=NUMBER, default=1, metavar="N", help="On so many machines, this one being the first.")
 @click.option("--address", default="", metavar="HOST[:PORT]", help="This machine, as the other machines reach it.")
+@click.option("--from", "start", metavar="ADAPTER", help="Go on from this adapter version: NAME or NAME@VERSION.")
+@click.option("--new-only", is_flag=True, help="With --from: only rows that the adapter was not trained on yet.")
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on by itself either way.")
 @click.option(
     "--allow",
@@ -37,6 +41,8 @@ def command(
     nproc: int,
     nnodes: int,
     address: str,
+    start: str | None,
+    new_only: bool,
     detach: bool,
     allow: tuple[str, ...],
     overlay: Overlay,
@@ -48,6 +54,9 @@ def command(
     processes = asked(nproc, nnodes, address)
     recipe = overlay.load(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
+    if new_only and not start:
+        raise BadInput("new rows of what? --new-only needs an adapter to go on from", fix="Name it with --from.")
+    onwards = start_of(cli.workspace, start, found, new_only=new_only) if start else None
     with cli.progress("audit") as advance:
         run = local.train(
             cli.workspace,
@@ -55,6 +64,7 @@ def command(
             found,
             sample_prompts(cli.workspace, recipe),
             processes=processes,
+            start=onwards,
             allow=allow,
             progress=lambda stage, done, total: advance(done, total, stage),
         )
