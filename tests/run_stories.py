@@ -311,4 +311,5 @@ def write_live(workspace: Workspace, steps: int = 87) -> Run:
     """A run in the middle of its work; give it a process with `living`."""
     loading = [journal.Progress(stage="load the engine", done=0), STARTED]
     events = [*loading, journal.Progress(stage="load the base", done=0), *training(steps), HARDWARE]
+    events = [msgspec.structs.replace(event, time=NOW - len(events) + number) for number, event in enumerate(events)]
     return write_run(workspace, "20260921-121010-train-cccc", train_job(workspace), "tiny on rust@1", events)

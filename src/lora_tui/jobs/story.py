@@ -26,6 +26,7 @@ class Story:
     hardware: journal.Hardware | None = None
     progress: journal.Progress | None = None
     paused: bool = False
+    began: float = 0.0  # when it was last started by somebody
     first_time: float = 0.0
     last_time: float = 0.0
     last_word: journal.AnyEvent | None = None  # starting, started, stopped, finished or failed
@@ -39,6 +40,7 @@ class Story:
         match event:
             case journal.Starting():
                 self.last_word = event
+                self.began = event.time
                 self.paused = False
                 self.partial.clear()
             case journal.Started():

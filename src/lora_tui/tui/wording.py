@@ -13,6 +13,7 @@ STATES = {
     "failed": ("✗", "bad"),
     "stopped": ("■", "warn"),
     "new": ("·", "muted"),
+    "replay": ("»", "accent"),
 }
 """The mark and the tone of how a run stands."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 
@@ -40,6 +41,23 @@ class Decimated:
     def points(self) -> list[tuple[float, float]]:
         """What is kept, the point that is being collected included."""
         return [*self._points, _mean(self._open)] if self._open else self._points
+
+    def between(self, first: float, last: float) -> list[tuple[float, float]]:
+        """The points from x `first` to `last`."""
+        points = self.points
+        low = bisect_left(points, first, key=_x)
+        high = bisect_right(points, last, key=_x)
+        return points[low:high]
+
+    def at(self, x: float) -> float | None:
+        """The value that stood at `x`: of the last point not after it; None before the first."""
+        points = self.points
+        found = bisect_right(points, x, key=_x)
+        return points[found - 1][1] if found else None
+
+
+def _x(point: tuple[float, float]) -> float:
+    return point[0]
 
 
 def _mean(points: list[tuple[float, float]]) -> tuple[float, float]:

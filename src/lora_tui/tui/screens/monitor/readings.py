@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
-from lora_tui.jobs.journal import Gpu
+from lora_tui.jobs.duration import to_go
+from lora_tui.jobs.journal import Gpu, Metrics
 from lora_tui.tui.safe_text import fit, one_line
-from lora_tui.tui.screens.monitor.watch import Detail
+from lora_tui.tui.screens.monitor.watch import Detail, Played
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.wording import STATES, duration, gib
 
 _NAME = 5
 _SAID = 16
 _ROOMY = 48  # cells from which a column has room for more
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_LITTLE_DISK = 5 * 1024**3
+_FORGETS = 0.1  # nats per token from which on forgetting is worth a second look
 _FULL = 0.95  # from here on, memory or CPU is crowded
 
 
@@ -21,10 +26,12 @@ def left(detail: Detail, width: int) -> Sequence[Line]:
     row = detail.row
     total = f"/{row.total}" if row.total else ""
     share = row.done / row.total if row.total else None
-    lines = [_measured("step" if row.kind == "train" else "done", f"{row.done}{total}", share, width)]
+    lines = [_measured("done" if row.kind == "verify" else "step", f"{row.done}{total}", share, width)]
     if detail.last is not None:
         pace = f"   {detail.last.tokens_per_second:,.0f} tokens/s" if detail.last.tokens_per_second else ""
         lines.append([_text("rate", f"{detail.last.learning_rate:.2e}{pace}")])
+        if _has_learnt(detail, width):
+            lines.append([_text("suite" if detail.passed is not None else "saved", _learnt(detail))])
     if detail.hardware is not None:
         found = detail.hardware
         lines.append(_measured("cpu", f"{found.cpu:.0f} %", found.cpu / 100, width, crowded=True))
@@ -32,33 +39,96 @@ def left(detail: Detail, width: int) -> Sequence[Line]:
             memory = f"{gib(gpu.memory_used)}/{gib(gpu.memory_total)} GiB"
             full = gpu.memory_used / gpu.memory_total if gpu.memory_total else 0.0
             lines.append(_measured(f"gpu {number}", memory, full, width, crowded=True))
+        if found.cores:
+            lines.append([_text("cores", cores(found.cores, width - _NAME - 3))])
     return lines
 
 
 def right(detail: Detail, width: int) -> Sequence[Line]:
-    """Beside it: epochs, time to go, RAM, what else is known of each GPU."""
+    """Beside it: epochs, time to go, forgetting, RAM, what else is known of each GPU, the disk."""
     last = detail.last
     lines: list[Line] = []
     if detail.epochs:
         epoch = last.epoch if last is not None else 0.0
         lines.append(_measured("epoch", f"{epoch:.2f}/{detail.epochs:g}", epoch / detail.epochs, width))
     else:
-        lines.append([])
+        lines.append([_text("epoch", f"{last.epoch:.2f}")] if last is not None and last.epoch else [])
     if last is None and detail.progress is not None and detail.row.state == "running":
         lines[0] = [_text("stage", one_line(detail.progress.stage))]
     if last is not None:
-        parts = [f"{duration(detail.eta)} to go" if detail.eta is not None else ""]
-        parts.append(f"grad norm {last.grad_norm:.2f}" if last.grad_norm is not None else "")
-        if width >= _ROOMY and detail.checkpoint is not None:
-            parts.append(f"checkpoint {detail.checkpoint}")
-        lines.append([(" " + "   ".join(part for part in parts if part), "")])
+        lines.append([(" " + "   ".join(part for part in (_time(detail), _norm(last)) if part), _late(detail))])
+        if _has_learnt(detail, width):
+            lines.append(_forgotten(detail, width))
     if detail.hardware is not None:
         found = detail.hardware
         share = found.ram_used / found.ram_total if found.ram_total else 0.0
         said = f"{gib(found.ram_used)}/{gib(found.ram_total)} GiB"
         lines.append(_measured("ram", said, share, width, crowded=True))
         lines += [_gpu(gpu, width) for gpu in found.gpus]
+        if found.disk_free:
+            tone = "warn" if found.disk_free < _LITTLE_DISK else ""
+            mine = f"   this run {gib(found.process_rss)} GiB" if found.process_rss else ""
+            lines.append([(_text("disk", f"{gib(found.disk_free)} GiB free{mine}")[0], tone)])
     return lines
+
+
+def cores(percent: Sequence[float], width: int) -> str:
+    """One block a core, its height the percent; where there are more cores than cells, the mean of neighbours."""
+    count = min(len(percent), max(1, width))
+    shown = []
+    for cell in range(count):
+        part = percent[cell * len(percent) // count : (cell + 1) * len(percent) // count]
+        level = sum(part) / len(part) / 100
+        shown.append(_BLOCKS[min(len(_BLOCKS) - 1, max(0, round(level * (len(_BLOCKS) - 1))))])
+    return "".join(shown)
+
+
+def at(step: float, names: Mapping[str, float | None], width: int) -> Line:
+    """The value of every curve at one step."""
+    said = [f"{name} {value:.4g}" for name, value in names.items() if value is not None]
+    return [(f" step {step:.0f}   ", "accent"), (fit("   ".join(said), max(0, width - 14)).rstrip(), "")]
+
+
+def _time(detail: Detail) -> str:
+    if detail.quiet:
+        return f"last step {duration(detail.quiet)} ago"
+    return to_go(detail.to_go)
+
+
+def _late(detail: Detail) -> str:
+    return "warn" if detail.quiet else ""
+
+
+def _norm(last: Metrics) -> str:
+    return f"grad norm {last.grad_norm:.2f}" if last.grad_norm is not None else ""
+
+
+def _has_learnt(detail: Detail, width: int) -> bool:
+    """Whether a line is worth giving to it; a mere checkpoint is where there is room."""
+    measured = detail.passed is not None or bool(detail.general) or detail.best is not None
+    return measured or (width >= _ROOMY and detail.checkpoint is not None)
+
+
+def _learnt(detail: Detail) -> str:
+    parts = [f"{detail.passed[0]}/{detail.passed[1]} prompts pass" if detail.passed is not None else "", _saved(detail)]
+    return "   ".join(part for part in parts if part)
+
+
+def _saved(detail: Detail) -> str:
+    if detail.best is not None:
+        return f"best step {detail.best}"
+    return f"checkpoint {detail.checkpoint}" if detail.checkpoint is not None else ""
+
+
+def _forgotten(detail: Detail, width: int) -> Line:
+    """How the loss on the general set moved since before training."""
+    if len(detail.general) < 2 or detail.general[0] is detail.general[-1]:
+        return [(" general loss: measured at evaluations", "muted")] if detail.general else []
+    first, last = detail.general[0], detail.general[-1]
+    rise = last.loss - (last.start if last.start is not None else first.loss)
+    kl = f"  kl {last.kl:.3f}" if last.kl is not None else ""
+    said = f" general {first.loss:.2f} → {last.loss:.2f} ({rise:+.2f}){kl}"
+    return [(fit(said, width).rstrip(), "warn" if rise > _FORGETS else "")]
 
 
 def _measured(name: str, said: str, share: float | None, width: int, *, crowded: bool = False) -> Line:
@@ -80,28 +150,44 @@ def _text(name: str, said: str) -> Piece:
 
 def next_step(detail: Detail, adapter: str, width: int) -> Sequence[Line]:
     """What state it is in and what can be done now; `adapter` is what the run became, '' when nothing yet."""
-    return [_next(detail, adapter)]
+    mark, tone = STATES[detail.row.state]
+    return [[(fit(f" {mark} {detail.row.state}", 13), tone), *_next(detail, adapter)]]
 
 
-def _next(detail: Detail, adapter: str) -> Line:
-    state = detail.row.state
-    mark, tone = STATES[state]
-    words: list[Piece] = []
-    match state:
-        case "running" if detail.stopping:
-            words = [("stopping: a checkpoint is written first", "warn")]
+def _next(detail: Detail, adapter: str) -> list[Piece]:
+    match detail.row.state:
+        case "replay" if detail.played is not None:
+            return _playing(detail.played)
+        case "running" | "paused" if detail.stopping:
+            return [("stopping: a checkpoint is written first", "warn")]
+        case "running" if detail.pausing:
+            return [("pausing: the step is made first", "warn")]
+        case "running" if detail.foreign:
+            return [("another program trains this; it can only be watched", "muted")]
         case "running":
-            words = [("goes on by itself, with or without the app", "muted")]
+            return [("goes on by itself, with or without the app", "muted")]
+        case "paused":
+            return [("p", "primary"), (" goes on; everything is kept in memory", ""), (", s stops it", "muted")]
+        case "stopped" if detail.foreign:
+            return [("nothing was written to it for a while", "muted")]
         case "stopped":
-            words = [("r goes on from the checkpoint", "")]
+            return [("r goes on from the checkpoint", "")]
         case "failed":
-            words = [(one_line(detail.failure), "bad")]
+            return [(one_line(detail.failure), "bad")]
+        case "finished" if detail.foreign:
+            return [("another program trained this", "muted")]
         case "finished" if adapter:
-            words = [(f"{adapter} is in the registry. ", ""), ("v", "primary"), (" compares it with its base", "")]
+            return [(f"{adapter} is in the registry. ", ""), ("v", "primary"), (" compares it with its base", "")]
         case "finished" if detail.row.kind == "train":
-            words = [("taking the adapter into the registry …", "muted")]
+            return [("taking the adapter into the registry …", "muted")]
         case "finished":
-            words = [("v", "primary"), (" shows the answers", "")]
+            return [("v", "primary"), (" shows the answers", "")]
         case _:
-            words = [("not started", "muted")]
-    return [(fit(f" {mark} {state}", 13), tone), *words]
+            return [("not started", "muted")]
+
+
+def _playing(played: Played) -> list[Piece]:
+    clock = time.strftime("%H:%M:%S", time.localtime(played.moment)) if played.moment else "…"
+    how = "at its end" if played.ended else f"{played.speed}×" if played.playing else "stands still"
+    keys = "p plays and halts   ←/→ a step   </> speed   esc ends"
+    return [(f"{clock}  {how}   ", "accent"), (keys, "muted")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lora_tui.tui.safe_text import age, one_line
 from lora_tui.tui.screens.monitor.watch import RunRow
@@ -13,8 +13,9 @@ from lora_tui.tui.wording import STATES
 class RunRows:
     """A RowSource over the rows of a look."""
 
-    def __init__(self, rows: Sequence[RunRow], now: float) -> None:
+    def __init__(self, rows: Sequence[RunRow], now: float, letters: Mapping[str, str] | None = None) -> None:
         self.rows = rows
+        self.letters = letters or {}  # of the marked runs
         self.now = now
 
     def __len__(self) -> int:
@@ -28,15 +29,21 @@ class RunRows:
         """One run."""
         row = self.rows[index]
         mark, tone = STATES[row.state]
-        steps = f"{row.done}/{row.total}" if row.total else ""
+        if letter := self.letters.get(row.id):
+            mark = letter
+        steps = f"{row.done}/{row.total}" if row.total else str(row.done or "")
         return (
             Cell(mark, tone),
-            Cell(one_line(row.title)),
+            Cell(one_line(row.title) + (f" · {row.origin}" if row.origin else "")),
             Cell(row.state, tone),
             Cell(steps),
             Cell(f"{row.loss:.3f}" if row.loss is not None else "", "muted"),
             Cell(self._age(row), "muted"),
         )
+
+    def take(self, new: RunRows) -> None:
+        """Become `new`."""
+        self.rows, self.now, self.letters = new.rows, new.now, new.letters
 
     def changed(self, new: RunRows) -> list[int] | None:
         """The rows that look different in `new`; None when its runs are not the same ones."""
