@@ -47,6 +47,8 @@ class LastingTrainer(SFTTrainer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if self.args.eval_strategy != "no":  # Trainer then remembers which evaluation was the best
+            self.args.metric_for_best_model, self.args.greater_is_better = "eval_loss", False
         self._before = randomness.take()
         self._tokens_before = 0
         self.add_callback(_Steps(self))
@@ -128,6 +130,16 @@ class LastingTrainer(SFTTrainer):
     def save_now(self) -> None:
         """A checkpoint of the last completed step, outside of Trainer's loop."""
         self._save_checkpoint(self.model, None)
+
+    def load_best(self, folder: Path) -> int | None:
+        """Put the weights of the lowest validation loss back; its step, None where its checkpoint is not whole."""
+        best = self.state.best_global_step
+        point = checkpoints.opened(checkpoints.path_of(folder, best)) if best else None
+        if not isinstance(point, checkpoints.Point):
+            return None
+        self.state.best_model_checkpoint = str(point.path)
+        self._load_best_model()
+        return best
 
     def _save_aside(self, draft: Path, model: Any, trial: Any) -> None:
         """Let Trainer save to `draft`, whose folder it names itself and must not tidy up."""

@@ -15,7 +15,9 @@ from lora_tui.jobs.job import Train
 from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming, unsloth_model
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
+from lora_tui.worker.callbacks.best import Best
 from lora_tui.worker.callbacks.controls import Controls
+from lora_tui.worker.callbacks.guards import Guards
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
 from lora_tui.worker.continuing import with_adapter
@@ -32,6 +34,7 @@ from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
 from lora_tui.worker.tokenize import Tokens
 from lora_tui.worker.trainer import AssistantTrainer
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
 
 ADAPTER = "adapter"
@@ -63,13 +66,14 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
         point = resuming.find_point(job, folder, log)
         batch = resuming.batch_in_force(profile, log)
         controls = Controls(asked, log)
+        best = _best(job, log)
         try:
             ready = _prepare(job, profile, folder, log, asked)
         except Ended:
             path = point.path.relative_to(folder).as_posix() if point else ""
             log.write(journal.Stopped(step=point.step if point else 0, checkpoint=path))
             return
-        trainer = _trainer(job, folder, log, ready, batch, point, controls)
+        trainer = _trainer(job, folder, log, ready, batch, point, controls, best)
         retry = 0
         while problem := recovery.run(trainer, str(point.path) if point else None, ready.rows):
             retry += 1
@@ -84,8 +88,8 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
                 oom.free()
                 ready.model = _model(job, ready.device, log)
                 ready.keeping.watch(ready.model)
-            trainer = _trainer(job, folder, log, ready, batch, point, controls)
-        _end(trainer, ready, job, folder, log, controls, time.monotonic() - begin)
+            trainer = _trainer(job, folder, log, ready, batch, point, controls, best)
+        _end(trainer, ready, job, folder, log, controls, best, time.monotonic() - begin)
 
 
 def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, asked: Requests) -> Prepared:
@@ -132,12 +136,17 @@ def _trainer(
     batch: Batch,
     point: checkpoints.Point | None,
     controls: Controls,
+    best: Best | None,
 ) -> AssistantTrainer:
     """A trainer of these rows and this model, whose steps are cut as `batch` says."""
+    profile = _cut(ready.profile, batch)
     telling = Telling(folder, log, loading.device_name(ready.device), point)
+    guards = Guards(log, controls, profile.training.stop_on)
+    if point:
+        guards.recall(log.path, point.step)
     trainer = AssistantTrainer(
         model=ready.model,
-        args=sft_config(_cut(ready.profile, batch), folder, ready.device, validation=bool(ready.validation)),
+        args=sft_config(profile, folder, ready.device, validation=bool(ready.validation)),
         train_dataset=as_dataset(ready.rows),
         eval_dataset=as_dataset(ready.validation) if ready.validation else None,
         processing_class=ready.tokenizer,
@@ -145,6 +154,8 @@ def _trainer(
         callbacks=[
             telling,
             Answers(log, ready.tokenizer, job.samples),
+            guards,
+            *([best] if best and ready.validation else []),
             controls,
             *ready.keeping.callbacks,
             *integrations(job.profile.training, log),
@@ -153,6 +164,7 @@ def _trainer(
     trainer.telling = telling
     trainer.settings = ready.settings
     trainer.penalties, trainer.meter, trainer.kept = ready.keeping.begin()
+    trainer.on_spoiled = guards.not_numbers
     trainer.rows_in_order = resuming.planned_batch(ready.profile).rows
     if point:
         for item in trainer.kept:
@@ -176,13 +188,23 @@ def _end(
     folder: Path,
     log: journal.Journal,
     controls: Controls,
+    best: Best | None,
     seconds: float,
 ) -> None:
     """Keep the adapter and say that the run has finished; or that it was stopped."""
     telling = trainer.telling
     if controls.stopped:
-        log.write(journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint))
+        log.write(
+            journal.Stopped(step=trainer.state.global_step, checkpoint=telling.last_checkpoint, reason=controls.reason)
+        )
         return
+    best_step = _keep_best(trainer, folder, log) if best and ready.validation else 0
+    if not trainer.weights_are_numbers():
+        raise LoraTuiError(
+            "the adapter is worth nothing: its weights are not numbers",
+            where=str(folder),
+            fix="Start a new run with a lower training.learning_rate.",
+        )
     beside = ready.keeping.beside()
     if ranks.here().first:
         save_adapter(ready.model, job.base, folder / ADAPTER, beside)
@@ -190,11 +212,38 @@ def _end(
         journal.Finished(
             steps=trainer.state.global_step,
             loss=telling.last_loss,
-            eval_loss=telling.last_eval,
+            eval_loss=trainer.state.best_metric if best_step else telling.last_eval,
             seconds=seconds,
             output=ADAPTER,
+            best_step=best_step,
         )
     )
+
+
+def _best(job: Train, log: journal.Journal) -> Best | None:
+    """What keeps the best weights, where the profile wants them."""
+    training = job.profile.training
+    if not (training.early_stopping_patience or training.load_best_model_at_end):
+        return None
+    return Best(log, training.early_stopping_patience, training.early_stopping_threshold)
+
+
+def _keep_best(trainer: AssistantTrainer, folder: Path, log: journal.Journal) -> int:
+    """Load the best weights where they are not the last; the step that they are of, 0 for the last."""
+    best = trainer.state.best_global_step
+    if not best or best == trainer.state.global_step:
+        return 0
+    loaded = trainer.load_best(folder)
+    if loaded is None:
+        log.write(
+            journal.Warned(
+                message=f"the best weights, of step {best}, are not there any more",
+                advice="The adapter has the last ones.",
+                code="best",
+                step=trainer.state.global_step,
+            )
+        )
+    return loaded or 0
 
 
 def _tell_finished(folder: Path, log: journal.Journal) -> None:

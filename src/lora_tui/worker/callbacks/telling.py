@@ -42,7 +42,6 @@ class Telling(TrainerCallback):
         self._step_began = 0.0
         self._seconds: list[float] = []
         self._tokens_logged = resumed_from.manifest.tokens if resumed_from else 0
-        self._warned_nan = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
@@ -83,8 +82,7 @@ class Telling(TrainerCallback):
         tokens = ranks.total(self.tokens)
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            self._warn_once()
-            return  # JSON has no NaN
+            return  # JSON has no NaN; the guards say so
         self.last_loss = loss
         norm = float(logs.get("grad_norm", math.nan))
         spent = sum(self._seconds)
@@ -105,17 +103,6 @@ class Telling(TrainerCallback):
         self._seconds.clear()
         self._tokens_logged = tokens
 
-    def _warn_once(self) -> None:
-        if not self._warned_nan:
-            self._warned_nan = True
-            self.log.write(
-                journal.Warned(
-                    message="the loss is not a number",
-                    advice="Stop, and lower training.learning_rate.",
-                    code="nan",
-                )
-            )
-
     def on_evaluate(
         self,
         args: TrainingArguments,
@@ -125,7 +112,7 @@ class Telling(TrainerCallback):
         **rest: Any,
     ) -> None:
         """`eval`."""
-        if metrics and "eval_loss" in metrics:
+        if metrics and math.isfinite(metrics.get("eval_loss", math.nan)):
             self.last_eval = float(metrics["eval_loss"])
             self.log.write(
                 journal.Evaluation(step=state.global_step, epoch=float(state.epoch or 0.0), eval_loss=self.last_eval)
