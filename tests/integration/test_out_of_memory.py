@@ -168,7 +168,8 @@ def test_validation_rows_that_do_not_fit_are_gone_through_by_fewer(
         view = train_here(new_run(profile=one_batch))
     assert view.state == "finished", view.failure
     assert not view.out_of_memory
-    assert [warning.code for warning in view.warnings] == ["evaluation_memory"]
+    assert [warning.code for warning in view.warnings] == ["evaluation_memory", "evaluation_memory"]
+    assert view.warnings[-1].message.endswith("with 1 row at a time")
     assert [event.eval_loss for event in view.evaluations] == pytest.approx(
         [event.eval_loss for event in enough.evaluations], rel=1e-4
     )

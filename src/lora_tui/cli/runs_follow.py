@@ -104,4 +104,4 @@ def finish(cli: Cli, run: Run, *, detach: bool) -> None:
         raise
     if view.state == "failed":
         raise LoraTuiError(view.failure, where=run.id, fix=f"The whole story: lora-tui runs show {run.id}.")
-    cli.emit(view.summary(), f"{run.id}: {view.state} after {duration(view.last_time - view.first_time)}")
+    cli.emit(view.summary(), f"{run.id}: {view.state} after {duration(view.worked)}")

@@ -6,12 +6,16 @@ several writers never mix, and a crash costs at most the line being written; rea
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from lora_tui.workspace.errors import LoraTuiError
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
@@ -255,29 +259,81 @@ AnyEvent = (
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-_LASTING = (Started, Checkpoint, Stopped, Finished, Failed)
+_LASTING = (Started, Checkpoint, OutOfMemory, Stopped, Finished, Failed)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # how a full disk answers
+_ROOM, _ROOM_BYTES = ".room", 1 << 16
 
 
 class Journal:
-    """Appends events to one journal file."""
+    """Appends events to one journal file.
+
+    A full disk takes no event that a resume depends on: `keep_room` sets some of it aside for them. Others are dropped
+    while it is full, and how many were is said as soon as there is room.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if os.fstat(self._file).st_size and not _ends_with_newline(path):
-            os.write(self._file, b"\n")  # a crash left half a line: close it off
+        self._half = bool(os.fstat(self._file).st_size) and not _ends_with_newline(path)  # a crash left half a line
+        self._room = path.with_name(_ROOM)
+        self._dropped = 0
+
+    def keep_room(self) -> None:
+        """Set aside room for the last words; where there is none already, nothing is."""
+        with suppress(OSError):
+            self._room.write_bytes(os.urandom(_ROOM_BYTES))  # some file systems store no zeros
 
     def write(self, event: AnyEvent) -> None:
-        """Append `event`, stamped with the current time; the events a resume depends on are synced to disk."""
+        """Append `event`, stamped with the current time; the events a resume depends on are synced to disk.
+
+        Raises LoraTuiError where such an event finds no room on a full disk.
+        """
+        if self._dropped and not isinstance(event, _LASTING):
+            self._tell_dropped()
         stamped = event if event.time else msgspec.structs.replace(event, time=time.time())
-        os.write(self._file, _ENCODER.encode(stamped) + b"\n")
-        if isinstance(event, _LASTING):
+        line = _ENCODER.encode(stamped) + b"\n"
+        lasting = isinstance(event, _LASTING)
+        if not self._append(line):
+            if lasting:
+                self._room.unlink(missing_ok=True)
+            if not lasting or not self._append(line):
+                self._dropped += 1
+                if lasting:
+                    raise LoraTuiError(
+                        "the disk is full: the journal cannot be written",
+                        where=str(self.path),
+                        fix="Free some space, then go on with `lora-tui runs resume`.",
+                    )
+        if lasting:
             os.fsync(self._file)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and give back the room that was set aside."""
         os.close(self._file)
+        self._room.unlink(missing_ok=True)
+
+    def _append(self, line: bytes) -> bool:
+        """Write a line in one piece, closing off half a line before it; False where the disk is full."""
+        data = b"\n" + line if self._half else line
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._file, data[done:])
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._half = self._half or done > 0
+            return False
+        self._half = False
+        return True
+
+    def _tell_dropped(self) -> None:
+        word = Warned(
+            time=time.time(), message=f"the disk was full: {self._dropped} events could not be written", code="disk"
+        )
+        if self._append(_ENCODER.encode(word) + b"\n"):
+            self._dropped = 0
 
 
 def _ends_with_newline(path: Path) -> bool:
@@ -300,6 +356,7 @@ class JournalReader:
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size <= self.offset:
+                    self.offset = size  # smaller where a crash took the end away
                     return []
                 file.seek(self.offset)
                 data = file.read(size - self.offset)
@@ -313,7 +370,7 @@ class JournalReader:
                 continue
             try:
                 events.append(_DECODER.decode(line))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # also bytes that are no text
                 self.unreadable += 1
         return events
 

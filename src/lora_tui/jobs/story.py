@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from lora_tui.jobs import journal
 from lora_tui.jobs.pace import Pace, ToGo
 
+_SILENCE = 900.0  # seconds without an event that a working process does not reach: a clock was set, or a machine slept
+
 
 @dataclass
 class Story:
@@ -29,12 +31,16 @@ class Story:
     began: float = 0.0  # when it was last started by somebody
     first_time: float = 0.0
     last_time: float = 0.0
+    worked: float = 0.0  # seconds, over all of the run's processes; a clock that was set adds nothing
     last_word: journal.AnyEvent | None = None  # starting, started, stopped, finished or failed
     pace: Pace = field(default_factory=Pace)
 
     def fold(self, event: journal.AnyEvent) -> None:
         """Take one event in."""
         self.first_time = self.first_time or event.time
+        passed = event.time - (self.last_time or event.time)
+        if 0 < passed < _SILENCE and not isinstance(event, journal.Starting):
+            self.worked += passed
         self.last_time = event.time
         self.pace.feed(event)
         match event:

@@ -20,13 +20,17 @@ from typing import Literal
 
 import msgspec
 
-from lora_tui.jobs import journal
+from lora_tui.jobs import ending, journal
+from lora_tui.jobs.ending import Process as Process
 from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, Probe, Sweep, TinyBase, Train, Verify, load_job
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
 STOP, PAUSE, CHECKPOINT = "stop", "pause", "checkpoint"  # files in a run folder that ask something of its process
+LOCKED = "LORA_TUI_LOCK"  # in a process's environment: the number of the open file that is the run's lock
+KILLED_FOR_MEMORY = "killed_for_memory"  # code of the warning about a process that was
+_WORDS = (journal.Starting, journal.Started, journal.Stopped, journal.Finished, journal.Failed)
 _LOCK_SECONDS = 0.3  # who only looks at a lock holds it for an instant
 State = Literal["new", "running", "stopped", "finished", "failed"]
 
@@ -39,12 +43,6 @@ _MODULES: dict[type[Job], str] = {
     Verify: "lora_tui.verify",
     Sweep: "lora_tui.backends.sweeping",
 }
-
-
-class Process(msgspec.Struct, frozen=True):
-    """process.toml: which process works on the run, or did last."""
-
-    pid: int
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -90,8 +88,10 @@ def start(run: Run) -> None:
     try:
         for asked in (STOP, PAUSE, CHECKPOINT):
             (run.folder / asked).unlink(missing_ok=True)
-        (run.folder / "process.toml").unlink(missing_ok=True)
         log = journal.Journal(run.journal)
+        if isinstance(run.file.job, Train):
+            _note_want_of_memory(run, log)
+        (run.folder / "process.toml").unlink(missing_ok=True)
         log.write(journal.Starting())
         log.close()
         with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
@@ -103,11 +103,11 @@ def start(run: Run) -> None:
                 stderr=err,
                 start_new_session=True,
                 pass_fds=(lock,),
-                env=os.environ | _ENVIRONMENT,
+                env=os.environ | _ENVIRONMENT | {LOCKED: str(lock)},
             )
     finally:
         os.close(lock)  # the process has it too, for as long as it lives
-    atomic.write_text(run.folder / "process.toml", toml.dump(Process(pid=child.pid)))
+    atomic.write_text(run.folder / "process.toml", toml.dump(ending.process(child.pid)))
     _children.append(child)
 
 
@@ -128,9 +128,26 @@ _ENVIRONMENT = {
 _children: list[subprocess.Popen[bytes]] = []
 
 
+def hold(folder: Path) -> None:
+    """For a process that works on the run in `folder`: hold its lock until the end, if who started it has not taken it.
+
+    Raises BadInput when another process holds it.
+    """
+    given = os.environ.get(LOCKED, "")
+    if given.isdecimal():
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(int(given)), os.stat(folder / "lock")):
+                return
+    _lock(folder, folder.name)
+
+
 def _take_lock(run: Run) -> int:
     """The run's lock file, open and locked. Raises BadInput when a process holds it."""
-    lock = os.open(run.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    return _lock(run.folder, run.id)
+
+
+def _lock(folder: Path, name: str) -> int:
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -139,8 +156,8 @@ def _take_lock(run: Run) -> int:
         except BlockingIOError:
             if time.monotonic() > end:
                 os.close(lock)
-                fix = f"Watch it with `lora-tui runs follow {run.id}`."
-                raise BadInput("this run is working already", where=run.id, fix=fix) from None
+                fix = f"Watch it with `lora-tui runs follow {name}`."
+                raise BadInput("this run is working already", where=name, fix=fix) from None
         time.sleep(0.01)
 
 
@@ -181,13 +198,32 @@ def state_of(run: Run, last: journal.AnyEvent | None) -> State:
 
 
 def why_it_ended(run: Run) -> str:
-    """For a process that ended without a word: the last line it printed, and the usual cause."""
+    """For a process that ended without a word: the likely cause, and the last line it printed."""
+    found = ending.why(run.folder, _last_process(run.folder))
     try:
         lines = (run.folder / "stderr.log").read_text(errors="replace").strip().splitlines()
     except OSError:
         lines = []
     last = f" Its last line was: {lines[-1].strip()}" if lines else ""
-    return f"The process ended without a word: killed, or out of memory.{last}"
+    return f"The process ended without a word. {found.words}{last}"
+
+
+def _last_process(folder: Path) -> Process | None:
+    """Which process worked last; None where nobody knows: the file is damaged, or the start was cut short."""
+    try:
+        return toml.load(folder / "process.toml", Process)
+    except LoraTuiError:
+        return None
+
+
+def _note_want_of_memory(run: Run, log: journal.Journal) -> None:
+    """Where the process before this one was killed for want of memory, say so: this one begins with a smaller batch."""
+    said = [event for event in journal.JournalReader(run.journal).read() if isinstance(event, _WORDS)]
+    if not said or not isinstance(said[-1], journal.Starting | journal.Started):
+        return
+    found = ending.why(run.folder, _last_process(run.folder))
+    if found.cause == "memory":
+        log.write(journal.Warned(message=found.words, code=KILLED_FOR_MEMORY))
 
 
 def may_be_asked(run: Run) -> None:

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from lora_tui.jobs import journal, table_rows
+from lora_tui.jobs import journal, supervisor, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, Probe, TinyBase, Train, load_job
 from lora_tui.worker import launch, ranks
 from lora_tui.worker.hardware import one_gpu
@@ -49,12 +49,19 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     if ranks.under_torchrun():
         ranks.die_with_parent()
-    elif isinstance(file.job, Train) and launch.several(file.job):
+    elif given.node_rank == 0:  # the other machines work on the run of the first
+        try:
+            supervisor.hold(path.parent)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+    if not ranks.under_torchrun() and isinstance(file.job, Train) and launch.several(file.job):
         return launch.launch(file.job, path, given.node_rank)
-    else:
+    if not ranks.under_torchrun():
         one_gpu()
     folder = path.parent
     log = ranks.open_journal(folder / "journal.jsonl")
+    log.keep_room()
     asked = Requests(folder)
     asked.listen()
     try:
@@ -68,7 +75,8 @@ def main(arguments: list[str]) -> int:
         if ranks.under_torchrun():
             launch.tell_launcher(code, failed)
         else:
-            log.write(failed)
+            with contextlib.suppress(LoraTuiError):  # no room for it: the full disk is seen without the word
+                log.write(failed)
         return code
     finally:
         log.close()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lora_tui.jobs.journal import FULL
 from lora_tui.workspace.errors import LoraTuiError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WORDS = ("no space left", "disk quota exceeded", "os error 28", "file too large", "os error 27")
 _LITTLE = 1 << 20  # bytes
 
@@ -19,7 +18,7 @@ def is_full(error: BaseException, place: Path) -> bool:
     """Whether `error` came of a full disk. torch's archive writer names no cause: then the disk itself is looked at."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _FULL:
+        if isinstance(seen, OSError) and seen.errno in FULL:
             return True
         if any(words in str(seen).lower() for words in _WORDS):
             return True

@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from lora_tui.worker import checkpoints, disk, loading, oom, randomness, ranks
 from lora_tui.worker.callbacks.telling import Telling
+from lora_tui.worker.mask import IGNORED
 
 
 class Kept(Protocol):
@@ -51,6 +52,7 @@ class LastingTrainer(SFTTrainer):
             self.args.metric_for_best_model, self.args.greater_is_better = "eval_loss", False
         self._before = randomness.take()
         self._tokens_before = 0
+        self._tokens_a_row = 0.0
         self.add_callback(_Steps(self))
 
     def training_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
@@ -168,11 +170,13 @@ class LastingTrainer(SFTTrainer):
 
     # Evaluation
 
-    def evaluate(self, *arguments: Any, **options: Any) -> Any:
+    def evaluate(self, eval_dataset: Any = None, *arguments: Any, **options: Any) -> Any:
         """The validation loss; {} where it was given up. Where a batch of it does not fit, with half as many rows."""
+        rows_now = self.eval_dataset if eval_dataset is None else eval_dataset
+        self._tokens_a_row = sum(_loss_tokens(labels) for labels in rows_now["labels"]) / max(1, len(rows_now))
         while True:
             try:
-                return super().evaluate(*arguments, **options)
+                return super().evaluate(eval_dataset, *arguments, **options)
             except EvaluationGivenUp:
                 return {}
             except Exception as error:
@@ -183,8 +187,20 @@ class LastingTrainer(SFTTrainer):
             self.args.per_device_eval_batch_size = rows // 2
             self.telling.evaluates_with(rows // 2, self.state.global_step)
 
+    def prediction_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+        """One batch, weighted so that Trainer's mean over rows is the mean over tokens, however the rows are batched."""
+        loss, logits, labels = super().prediction_step(model, inputs, *arguments, **options)
+        if loss is not None and self._tokens_a_row:
+            tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
+            loss = loss * (tokens / (self._tokens_a_row * len(inputs["labels"])))
+        return loss, logits, labels
+
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         return bool(metrics) and super()._determine_best_metric(metrics, trial)
+
+
+def _loss_tokens(labels: list[int]) -> int:
+    return len(labels) - 1 - labels[1:].count(IGNORED)
 
 
 class _Steps(TrainerCallback):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lora_tui.jobs import journal
+from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.worker import checkpoints, loading, ranks
 from lora_tui.worker.checkpoints import Point
@@ -22,7 +22,7 @@ def find_point(job: Train, folder: Path, log: journal.Journal) -> Point | None:
     if ranks.here().first:
         checkpoints.discard_drafts(folder)
     point, passed = checkpoints.newest(folder)
-    for item in passed:
+    for item in [*passed, *_gone(folder, log, point)]:
         then = (
             f"Going on from that of step {point.step}." if point else "No other is there: starting from the beginning."
         )
@@ -61,15 +61,44 @@ def find_point(job: Train, folder: Path, log: journal.Journal) -> Point | None:
     return point
 
 
+def _gone(folder: Path, log: journal.Journal, point: Point | None) -> list[checkpoints.PassedOver]:
+    """The newest checkpoint that the journal knows, where it is newer than the one found and not there any more."""
+    made = [event for event in journal.JournalReader(log.path).read() if isinstance(event, journal.Checkpoint)]
+    if not made or (point is not None and made[-1].step <= point.step) or (folder / made[-1].path).exists():
+        return []
+    return [checkpoints.PassedOver(folder / made[-1].path, "it is gone")]
+
+
 def planned_batch(profile: Profile) -> Batch:
     """How the profile cuts a step."""
     training = profile.training
     return Batch(rows=training.per_device_train_batch_size, accumulation=training.gradient_accumulation_steps)
 
 
-def batch_in_force(profile: Profile, log: journal.Journal) -> Batch:
-    """How a step is cut now: as planned, or as the run's last word on being out of memory says."""
-    said = [event for event in journal.JournalReader(log.path).read() if isinstance(event, journal.OutOfMemory)]
-    if not said:
-        return planned_batch(profile)
-    return Batch(rows=said[-1].per_device_train_batch_size, accumulation=said[-1].gradient_accumulation_steps)
+def batch_in_force(profile: Profile, log: journal.Journal, planned: int) -> Batch:
+    """How a step is cut now: as planned, or as the run's last word on being out of memory says.
+
+    Where the system killed the process before this one for want of memory, this is that word; `planned` are bytes.
+    """
+    batch, step, killed = planned_batch(profile), 0, False
+    for event in journal.JournalReader(log.path).read():
+        match event:
+            case journal.OutOfMemory():
+                batch = Batch(rows=event.per_device_train_batch_size, accumulation=event.gradient_accumulation_steps)
+                killed = False
+            case journal.Metrics():
+                step = event.step
+            case journal.Warned(code=supervisor.KILLED_FOR_MEMORY):
+                killed = True
+    less = batch.smaller() if killed else None
+    if less is None:
+        return batch
+    log.write(
+        journal.OutOfMemory(
+            step=step + 1,
+            per_device_train_batch_size=less.rows,
+            gradient_accumulation_steps=less.accumulation,
+            planned=planned,
+        )
+    )
+    return less

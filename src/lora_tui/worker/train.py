@@ -64,7 +64,7 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
     with HardwareWatch(log, watching=ranks.here().first):
         check_unchanged(job, folder / job.dataset)
         point = resuming.find_point(job, folder, log)
-        batch = resuming.batch_in_force(profile, log)
+        batch = resuming.batch_in_force(profile, log, job.planned_bytes)
         controls = Controls(asked, log)
         best = _best(job, log)
         try:

@@ -21,10 +21,12 @@ from lora_tui.jobs.journal import (
     Journal,
     JournalReader,
     Metrics,
+    Progress,
     Sample,
     Started,
     Starting,
     Stopped,
+    Warned,
 )
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput
@@ -174,3 +176,62 @@ def test_the_latest_run_is_a_training_or_a_verification(workspace: Workspace) ->
         supervisor.find(workspace, "latest")
     run_stories.write_finished(workspace)
     assert supervisor.find(workspace, "latest").file.title == "tiny on rust@1"
+
+
+def test_bytes_that_are_no_text_are_one_unreadable_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    Journal(path).write(Progress(stage="one", done=0))
+    with path.open("ab") as file:
+        file.write(b'{"type":"warning","message":"\xff\xfe"}\n' + bytes(256) + b"\n")
+    Journal(path).write(Progress(stage="two", done=0))
+    reader = JournalReader(path)
+    assert [event.stage for event in reader.read() if isinstance(event, Progress)] == ["one", "two"]
+    assert reader.unreadable == 2
+
+
+def test_a_journal_whose_end_was_lost_is_followed_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    log = Journal(path)
+    log.write(Progress(stage="one", done=0))
+    log.write(Progress(stage="lost", done=0))
+    reader = JournalReader(path)
+    assert len(reader.read()) == 2
+    os.truncate(path, path.stat().st_size - 10)
+    assert reader.read() == []
+    Journal(path).write(Progress(stage="two", done=0))
+    assert [event.stage for event in reader.read() if isinstance(event, Progress)] == ["two"]
+
+
+def test_on_a_full_disk_the_last_word_finds_room_and_the_rest_is_counted(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from pathlib import Path
+from lora_tui.jobs.journal import Failed, Journal, Progress
+log = Journal(Path(sys.argv[1]))
+log.write(Progress(stage="one", done=0))
+full = log.path.stat().st_size + 20
+resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))  # half a line more
+for done in range(3):
+    log.write(Progress(stage="two", done=done))
+try:
+    log.write(Failed(reason="the disk is full"))
+except Exception as error:
+    print(type(error).__name__, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.write(Progress(stage="three", done=0))
+"""
+    path = tmp_path / "journal.jsonl"
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LoraTuiError the disk is full: the journal cannot be written")
+    events = JournalReader(path).read()
+    assert [event.stage for event in events if isinstance(event, Progress)] == ["one", "three"]
+    dropped = next(event for event in events if isinstance(event, Warned))
+    assert (dropped.code, dropped.message) == ("disk", "the disk was full: 4 events could not be written")
+
+
+def test_room_is_set_aside_for_the_last_word_and_given_back(tmp_path: Path) -> None:
+    log = Journal(tmp_path / "journal.jsonl")
+    log.keep_room()
+    assert (tmp_path / ".room").stat().st_size == 1 << 16
+    log.close()
+    assert not (tmp_path / ".room").exists()
