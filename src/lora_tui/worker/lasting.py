@@ -188,7 +188,7 @@ class LastingTrainer(SFTTrainer):
             self.telling.evaluates_with(rows // 2, self.state.global_step)
 
     def prediction_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
-        """One batch, weighted so that Trainer's mean over rows is the mean over tokens, however the rows are batched."""
+        """One batch, weighted so that Trainer's mean over rows is the mean over tokens, however they are batched."""
         loss, logits, labels = super().prediction_step(model, inputs, *arguments, **options)
         if loss is not None and self._tokens_a_row:
             tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
