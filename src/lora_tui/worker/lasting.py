@@ -73,6 +73,12 @@ class LastingTrainer(SFTTrainer):
         self.halfway = True
         return norm
 
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *arguments: Any, **options: Any) -> None:
+        """Trainer empties its sum of losses by taking it from itself, which leaves NaN where it was NaN."""
+        super()._maybe_log_save_evaluate(tr_loss, *arguments, **options)
+        if self._globalstep_last_logged == self.state.global_step and not bool(torch.isfinite(tr_loss)):
+            tr_loss.zero_()
+
     def take_back(self) -> None:
         """Forget the step that was begun: its gradients, the random numbers it drew, the tokens it counted."""
         if self.in_step:
