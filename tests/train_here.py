@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
@@ -15,8 +16,8 @@ from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import LoraTuiError
 
 
-def train_here(run: Run) -> RunView:
-    """Do what the run's process would do; a failure is the journal's last word, as there."""
+def train_here(run: Run, *, listen: bool = False) -> RunView:
+    """Do what the run's process would do; a failure is the journal's last word, as there. `listen`: to signals too."""
     from lora_tui.worker.__main__ import _failure
     from lora_tui.worker.requests import Requests
     from lora_tui.worker.train import train
@@ -25,12 +26,18 @@ def train_here(run: Run) -> RunView:
     log = journal.Journal(run.journal)
     log.write(journal.Starting())
     log.keep_room()
+    asked = Requests(run.folder)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    if listen:
+        asked.listen()
     try:
-        train(run.file.job, run.folder, log, Requests(run.folder))
+        train(run.file.job, run.folder, log, asked)
     except Exception as error:
         with contextlib.suppress(LoraTuiError):
             log.write(_failure(error))
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         log.close()
     (run.folder / "lock").touch()  # as one that was started has
     return RunView.of(run)

@@ -7,7 +7,9 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -146,6 +148,95 @@ def test_killed_while_it_writes_a_checkpoint_it_has_the_one_before(
     assert resumed_from(view) == 2
     same_as(view, whole)
     assert not list(run.folder.glob("checkpoints/.*"))
+
+
+# Stopping
+
+
+@contextlib.contextmanager
+def at_pass(number: int, training: bool, do: Callable[[], object]) -> Iterator[None]:
+    """`do` when that forward pass begins, of training or of evaluating."""
+    import torch
+
+    embed = torch.nn.Embedding.forward
+    made = 0
+
+    def forward(self: Any, input: Any) -> Any:
+        nonlocal made
+        made += torch.is_grad_enabled() == training
+        if made == number and torch.is_grad_enabled() == training:
+            do()
+        return embed(self, input)
+
+    torch.nn.Embedding.forward = forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Embedding.forward = embed  # type: ignore[method-assign]
+
+
+def last_stop(view: RunView) -> journal.Stopped:
+    """Its last word, which is that it was stopped."""
+    assert isinstance(view.last_word, journal.Stopped), view.failure
+    return view.last_word
+
+
+def test_a_stop_before_the_first_step_comes_at_once(new_run: Callable[..., Run], profile: Profile) -> None:
+    run = new_run(profile=profile)
+    (run.folder / "stop").touch()
+    word = last_stop(train_here(run))
+    assert (word.step, word.checkpoint) == (0, "")
+    stages = [event.stage for event in journal.JournalReader(run.journal).read() if isinstance(event, journal.Progress)]
+    assert "load the base" not in stages
+
+
+def test_a_stop_gives_up_an_evaluation_and_what_it_trained_is_kept(
+    new_run: Callable[..., Run], profile: Profile, whole: RunView
+) -> None:
+    run = new_run(profile=profile)
+    with at_pass(1, training=False, do=(run.folder / "stop").touch):
+        view = train_here(run)
+    word = last_stop(view)
+    assert (word.step, word.checkpoint, view.evaluations) == (5, "checkpoints/checkpoint-5", [])
+    (run.folder / "stop").unlink()
+    same_as(train_here(run), whole)
+
+
+def test_a_step_that_takes_long_is_given_up_for_a_stop_and_made_again_the_same(
+    new_run: Callable[..., Run], profile: Profile, whole: RunView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lora_tui.worker.callbacks import controls
+
+    monkeypatch.setattr(controls, "_WORTH_WAITING", -1.0)  # seconds: every step takes longer
+    run = new_run(profile=profile)
+    with at_pass(7, training=True, do=(run.folder / "stop").touch):  # the first of two in the fourth step
+        word = last_stop(train_here(run))
+    assert (word.step, word.checkpoint) == (3, "checkpoints/checkpoint-3")
+    (run.folder / "stop").unlink()
+    same_as(train_here(run), whole)
+
+
+@pytest.mark.parametrize("by_signal", [False, True], ids=["file", "SIGTERM"])
+def test_a_paused_run_is_stopped_with_a_checkpoint(
+    new_run: Callable[..., Run], profile: Profile, by_signal: bool
+) -> None:
+    run = new_run(profile=profile)
+
+    def end_the_pause() -> None:
+        view = RunView(run)
+        while not view.paused:
+            view.refresh()
+            time.sleep(0.01)
+        if by_signal:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            (run.folder / "stop").touch()
+
+    watcher = threading.Thread(target=end_the_pause, daemon=True)
+    with at_pass(5, training=True, do=(run.folder / "pause").touch):  # in the third step
+        watcher.start()
+        word = last_stop(train_here(run, listen=True))
+    assert (word.step, word.checkpoint) == (3, "checkpoints/checkpoint-3")
 
 
 # Disks
