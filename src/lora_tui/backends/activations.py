@@ -25,7 +25,7 @@ class Kept(msgspec.Struct, frozen=True):
     eager: bool = False
     keeps_inputs: bool = False  # in fp32, of every matrix; a bitsandbytes of 2024
     compiled: bool = False  # norms and activations are done again rather than kept
-    expanded: bool = False  # a CPU: keys and values are repeated for every query head, dropout's mask is no byte
+    cpu: bool = False  # where dropout's mask is as wide as a value, and no byte
 
     def has(self, name: str) -> bool:
         """Whether an adapter stands on the matrix."""
@@ -43,7 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
         if not adapted:
             return frozen
         if self.dropout:
-            mask = (self.copies or self.width) if self.expanded else _MASK  # on a CPU as wide as the value
+            mask = (self.copies or self.width) if self.cpu else _MASK
             return width_in * adapted * ((self.copies or self.width) + mask) + frozen
         return width_in * (adapted * self.copies or self.width) + frozen
 
@@ -78,7 +78,7 @@ def layer_bytes(shape: Shape, kept: Kept, rows: int, length: int) -> int:
 def _attention(shape: Shape, kept: Kept, rows: int, length: int) -> int:
     query, kv, width = shape.query, shape.kv, kept.width
     each = kept.inputs(shape.hidden, "q_proj", "k_proj", "v_proj") + kept.inputs(query, "o_proj")
-    each += width * (2 * query + 2 * (query if kept.expanded else kv))
+    each += width * 2 * (query + kv)
     if shape.qk_norm:
         each += kept.norm * (query + kv)
     if shape.gated_attention:

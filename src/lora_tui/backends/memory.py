@@ -55,12 +55,14 @@ class Holding(msgspec.Struct, frozen=True):
     loss: Loss = "fused"
     eager: bool = False  # attention that writes its scores out
     checkpointing: bool = False
+    keeps: int = 0  # bytes of activations up to which layers are not done again, in spite of checkpointing
     dropout: bool = False
     keeps_inputs: bool = False  # a bitsandbytes that saves what its 4-bit matrices are multiplied with
     compiled: bool = False
     master: bool = False  # 16-bit adapters with an fp32 copy, its gradient and its states beside them (DeepSpeed)
     buffers: int = 0  # for gathering and reducing gradients
     counted: Literal["device", "reserved", "allocated", "process"] = "device"
+    anchors: int = 0  # fp32 copies of the adapters' size: Fisher information, where EWC and L2 pull back to
     runtime: int = _CONTEXT  # what the libraries take before the first weight; only where the device or process counts
     gpus: int = 1
     sharded: bool = False  # FSDP2: each GPU holds its part of the weights
@@ -138,12 +140,16 @@ def estimate(
         eager=holding.eager,
         keeps_inputs=holding.keeps_inputs,
         compiled=holding.compiled,
-        expanded=holding.counted == "process",
+        cpu=holding.counted == "process",
     )
     unpacked = _unpacked(shape, holding)
     if holding.checkpointing:
-        activations = shape.layers * batch.tokens * shape.hidden * width
+        each = of_layer(shape, kept, batch.rows, batch.length) // shape.layers
+        whole = min(shape.layers, max(1, holding.keeps // each)) if holding.keeps else 0
+        activations = whole * each + (shape.layers - whole) * batch.tokens * shape.hidden * width
         layer = layer_bytes(shape, kept, batch.rows, batch.length) + unpacked
+        if whole == shape.layers:
+            layer = _backward(shape, batch.tokens, width) + unpacked
     else:
         activations = of_layer(shape, kept, batch.rows, batch.length)
         layer = _backward(shape, batch.tokens, width) + unpacked
@@ -161,7 +167,9 @@ def estimate(
     if holding.master:
         states += trainable * 8  # the fp32 weight and its gradient
     weights = _weights(shape, parameters or shape.parameters, holding)
-    adapters = trainable * (holding.adapter_width + (width if holding.autocast and kept.copies else 0))
+    adapters = trainable * (
+        4 * holding.anchors + holding.adapter_width + (width if holding.autocast and kept.copies else 0)
+    )
     parts = holding.gpus if holding.sharded else 1
     return Estimate(
         weights=weights // parts + (2 * weights // max(1, shape.layers) if parts > 1 else 0),  # two layers whole

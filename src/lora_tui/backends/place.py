@@ -16,6 +16,9 @@ ENGINE = 600 * 1024**2
 # On a CPU a micro-batch is computed in parts that its caches hold: so many hidden values, and one row at the least.
 PART_VALUES = 1 << 18
 
+# There, checkpointing leaves out as many layers as keep no more than this together.
+KEPT = 1 << 30
+
 
 class Place(msgspec.Struct, frozen=True):
     """One device; bytes."""
@@ -65,7 +68,9 @@ def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
         optim=training.optim,
         loss="fused" if place.gpu else "labels",
         checkpointing=training.gradient_checkpointing,
+        keeps=0 if place.gpu else KEPT,
         dropout=profile.lora.lora_dropout > 0,
+        anchors=2 * (profile.forgetting.ewc > 0) + (profile.forgetting.l2 > 0),
         counted="device" if place.gpu else "process",
         runtime=Holding().runtime if place.gpu else ENGINE,
         gpus=processes,

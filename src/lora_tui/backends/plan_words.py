@@ -149,11 +149,11 @@ def advice(plan: Plan) -> Iterator[Said]:
         yield Said("", f"{item.reason} [{item.source}]{tried}", "muted")
 
 
-def trained(plan: Plan) -> list[tuple[str, int, int, str]]:
+def trained(plan: Plan) -> list[tuple[str, int, str, str]]:
     """What will be trained: (module, how many, parameters, bytes with gradients and optimizer), the largest first."""
     each = 2 * plan.adapter_width + state_bytes(plan.optim, plan.adapter_width)
     found = []
     for item in sorted(plan.measured.modules, key=lambda item: -item.parameters):
         kind = " (routed experts)" if item.routed else " (whole)" if item.whole else ""
-        found.append((f"{item.name}{kind}", item.count, item.parameters, size(item.parameters * each)))
+        found.append((f"{item.name}{kind}", item.count, f"{item.parameters:,}", size(item.parameters * each)))
     return found

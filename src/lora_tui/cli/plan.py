@@ -74,7 +74,7 @@ def text(made: Plan, settings: tuple[str, ...] = ()) -> str:
     lines += _said(plan_words.advice(made))
     if rows := plan_words.trained(made):
         lines += ["", "what will be trained, with gradients and optimizer:"]
-        lines += table(rows, ("MODULE", "COUNT", "PARAMETERS", "MEMORY"), right=(3,)).splitlines()
+        lines += table(rows, ("MODULE", "COUNT", "PARAMETERS", "MEMORY"), right=(2, 3)).splitlines()
     return "\n".join([*lines, "", *finding_lines(made.findings)])
 
 

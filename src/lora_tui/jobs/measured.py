@@ -25,6 +25,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     parameters: int  # of the base
     trainable: int  # of the adapters
+    engine: int = 0  # bytes that the engine's libraries take on this machine before any weight
     modules: tuple[Module, ...] = ()  # what is trained, in the order of the base
 
 

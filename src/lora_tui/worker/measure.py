@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -20,6 +21,7 @@ from lora_tui.jobs.measured import Measured, Module
 from lora_tui.worker import loading
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.lora import with_lora
+from lora_tui.worker.peak import peak_bytes
 from lora_tui.workspace.profiles import Profile
 
 
@@ -28,7 +30,8 @@ def measure(job: Measure, folder: Path, log: journal.Journal) -> None:
     begin = time.monotonic()
     log.write(journal.Started(pid=os.getpid(), host=socket.gethostname(), versions=loading.versions()))
     sft_config(job.profile, folder, loading.device_here(), validation=False)
-    measured.save(folder / job.output, count(loading.load_config(job.base), job.profile))
+    found = count(loading.load_config(job.base), job.profile)
+    measured.save(folder / job.output, msgspec.structs.replace(found, engine=peak_bytes("cpu")))
     log.write(journal.Finished(seconds=time.monotonic() - begin, output=job.output))
 
 
@@ -50,7 +53,7 @@ def table(trained: Iterable[tuple[str, int]]) -> tuple[Module, ...]:
         module, adapter, _ = name.partition(".lora_")
         path = module if adapter else name.rpartition(".")[0]
         path = _WRAPPING.sub("", path)
-        kind = _NUMBER.sub(".", path)
+        kind = _NUMBER.sub(".", path).lstrip(".")
         weights[kind, not adapter] += number
         places[kind, not adapter].add(path)
     return tuple(

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import heapq
 import os
-import resource
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 
 from lora_tui.jobs import journal, probed
 from lora_tui.jobs.job import Probe, Train
 from lora_tui.worker import loading
+from lora_tui.worker.peak import peak_bytes
 from lora_tui.worker.requests import Requests
 from lora_tui.worker.rows import read_rows
 from lora_tui.worker.tokenize import Tokens, tokenize
@@ -83,15 +81,6 @@ def shortened(profile: Profile) -> Profile:
     )
     forgetting = msgspec.structs.replace(profile.forgetting, measure=False)
     return msgspec.structs.replace(profile, training=training, forgetting=forgetting)
-
-
-def peak_bytes(device: str) -> int:
-    """The most memory this process ever held: resident on a CPU; on a GPU what was reserved there, and the context."""
-    if device == "cuda":
-        free, total = torch.cuda.mem_get_info()
-        outside = max(0, total - free - torch.cuda.memory_reserved())
-        return int(torch.cuda.max_memory_reserved() + outside)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _fullest_rows(job: Probe, folder: Path) -> int:

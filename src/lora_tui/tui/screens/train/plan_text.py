@@ -118,7 +118,7 @@ def _trained(plan: Plan, width: int) -> list[Line]:
     room = max(12, min(36, width - 42))
     lines: list[Line] = [[], [("what will be trained, with gradients and optimizer", "strong")]]
     for name, count, parameters, memory in rows:
-        lines.append([(fit(one_line(name), room), ""), (f" ×{count:<6,}{parameters:>15,}{memory:>12}", "muted")])
+        lines.append([(fit(one_line(name), room), ""), (f" ×{count:<6,}{parameters:>15}{memory:>12}", "muted")])
     return lines
 
 

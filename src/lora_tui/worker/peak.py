@@ -1,0 +1,17 @@
+"""The most memory that this process held, as the operating system or the GPU counts it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import torch
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory this process ever held: resident on a CPU; on a GPU what was reserved there, and the context."""
+    if device == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        outside = max(0, total - free - torch.cuda.memory_reserved())
+        return int(torch.cuda.max_memory_reserved() + outside)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
