@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.backends import bases
+from lora_tui.backends.chat_file import chat_file
 from lora_tui.backends.counting import Tell, do, unheard
 from lora_tui.backends.deciding import deciding
 from lora_tui.backends.lacking import QUANT, missing
@@ -49,7 +50,15 @@ def take(
     if lacking := missing(profile):
         raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)
     output = path(workspace, base, profile, dataset)
-    job = Probe(profile=profile, base=base, dataset=str(dataset.folder), output=str(output))
+    general, replay = (chat_file(workspace, key, profile) for key in ("general", "replay_file"))
+    job = Probe(
+        profile=profile,
+        base=base,
+        dataset=str(dataset.folder),
+        output=str(output),
+        general=general,
+        replay=replay,
+    )
     do(workspace, job, f"one step of {profile.name}", progress, cancelled)
     return probed.load(output)
 

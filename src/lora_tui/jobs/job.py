@@ -73,6 +73,8 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="probe"
     base: str
     dataset: str
     output: str
+    general: str = ""  # chat files, as in Train
+    replay: str = ""
 
 
 class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tiny-base", tag_field="kind"):

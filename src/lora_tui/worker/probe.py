@@ -40,9 +40,14 @@ def probe(job: Probe, folder: Path, log: journal.Journal, asked: Requests) -> No
     inside = folder / "steps"
     inner = journal.Journal(inside / "journal.jsonl")
     try:
-        train(
-            Train(profile=shortened(job.profile), base=job.base, dataset=str(folder / "fullest")), inside, inner, asked
+        whole = Train(
+            profile=shortened(job.profile),
+            base=job.base,
+            dataset=str(folder / "fullest"),
+            general=job.general,
+            replay=job.replay,
         )
+        train(whole, inside, inner, asked)
     finally:
         inner.close()
     device = loading.device_here()
@@ -67,6 +72,7 @@ def shortened(profile: Profile) -> Profile:
     """The profile for two steps of one micro-batch, each with its evaluation and checkpoint, and nothing else."""
     training = msgspec.structs.replace(
         profile.training,
+        engine="trl",
         max_steps=_STEPS,
         gradient_accumulation_steps=1,
         logging_steps=1,
