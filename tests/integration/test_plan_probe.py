@@ -25,7 +25,7 @@ from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Forgetting, Lora, Model, Profile, Training
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 WORDS = [f"{one}{two}{three}" for one in "abcdefgh" for two in "aeiou" for three in "nrst"]
 PROFILE = Profile(
@@ -45,7 +45,7 @@ PROFILE = Profile(
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Dataset]:
-    """A workspace whose demo base has 47 million random weights, and a dataset of rows of 60 to 480 tokens."""
+    """A workspace whose demo base has 22 million random weights, and a dataset of rows of 60 to 480 tokens."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -56,11 +56,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Dataset]
     tokenizer = make_tokenizer([" ".join(rng.choices(WORDS, k=3000))], 1000, 2048)
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=16_000,
-        hidden_size=640,
-        intermediate_size=2048,
-        num_hidden_layers=8,
-        num_attention_heads=10,
+        vocab_size=8_000,
+        hidden_size=512,
+        intermediate_size=1536,
+        num_hidden_layers=6,
+        num_attention_heads=8,
         num_key_value_heads=2,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -126,8 +126,8 @@ def test_a_probed_step_says_what_the_run_will_take_and_later_plans_know_it(place
     modules = {item["name"]: item for item in again["measured"]["modules"]}
     assert modules["self_attn.q_proj"] == {
         "name": "self_attn.q_proj",
-        "count": 8,
-        "parameters": 8 * 16 * (640 + 640),
+        "count": 6,
+        "parameters": 6 * 16 * (512 + 512),
         "routed": False,
         "whole": False,
     }
