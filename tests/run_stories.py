@@ -22,7 +22,7 @@ from lora_tui.verify import report
 from lora_tui.verify.suite import read_suite
 from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Data, Model, Profile, Training, Verification
+from lora_tui.workspace.profiles import Data, Lora, Model, Profile, Training, Verification
 
 NOW = 1_790_000_000.0  # when the stories are told
 _HASH = "9f2c" * 16
@@ -194,6 +194,29 @@ def registered(workspace: Workspace, run: Run) -> None:
     (adapter,) = registry.register_finished(workspace)
     changed = msgspec.structs.replace(adapter.metadata, created=NOW - 1800, run=run.id)
     (adapter.folder / registry.METADATA).write_text(toml.dump(changed))
+
+
+def earlier_adapter(workspace: Workspace, label: str, lora: Lora) -> None:
+    """A registered version, trained on rust@1 with the demo's base, whose run is gone."""
+    name, _, number = label.partition("@")
+    folder = workspace.adapters / name / number
+    folder.mkdir(parents=True)
+    made = registry.Metadata(
+        name=name,
+        version=number,
+        created=NOW - 3600,
+        base=str(workspace.root / "demo" / "base"),
+        profile=name,
+        dataset="rust@1",
+        dataset_hash=_HASH,
+        run=label,
+        steps=40,
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora=lora,
+    )
+    (folder / registry.METADATA).write_text(toml.dump(made))
+    (folder / registry.CHECKSUMS).write_text("")
 
 
 def answer(prompt: int, side: str, text: str) -> journal.Answer:

@@ -201,3 +201,41 @@ def test_looks(ready: Workspace, size: tuple[int, int], snap_compare: Any, monke
         await shown(pilot.app, "tiny on rust@1", "starts it")
 
     assert snap_compare(train(ready), terminal_size=size, run_before=planned)
+
+
+async def test_o_lets_the_run_go_on_from_an_adapter_that_fits(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[supervisor.Run] = []
+    monkeypatch.setattr(supervisor, "start", started.append)
+    run_stories.earlier_adapter(ready, "tiny@1.0.0", run_stories.PROFILE.lora)
+    run_stories.earlier_adapter(ready, "other@1.0.0", msgspec.structs.replace(run_stories.PROFILE.lora, r=3))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("o")
+        text = await shown(pilot.app, "a fresh adapter", "tiny@1.0.0, trained on rust@1", "rows alone that are new")
+        assert "other@1.0.0" not in text
+        await pilot.press("down", "enter")
+        await shown(pilot.app, "goes on from tiny@1.0.0")
+        await pilot.press("s")
+        await until(lambda: pilot.app.current_mode == "monitor")
+        await shown(pilot.app, "tiny on rust@1 from tiny@1.0.0", "not started")
+    (run,) = started
+    assert isinstance(run.file.job, Train)
+    assert (run.file.job.start_name, run.file.job.known) == ("tiny@1.0.0", ())
+    assert run.file.title == "tiny on rust@1 from tiny@1.0.0"
+
+
+async def test_going_on_with_new_rows_only_is_refused_where_there_are_none(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "start", lambda run: pytest.fail("started"))
+    run_stories.earlier_adapter(ready, "tiny@1.0.0", run_stories.PROFILE.lora)
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "tiny on rust@1", "starts it")
+        await pilot.press("o")
+        await shown(pilot.app, "rows alone that are new")
+        await pilot.press("down", "down", "enter")
+        await shown(pilot.app, "with the rows alone that are new to it")
+        await pilot.press("s")
+        await shown(pilot.app, "No row of rust@1 is new to tiny@1.0.0")

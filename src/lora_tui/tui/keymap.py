@@ -130,6 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("train.start", "s,enter", "start", "Start what the plan shows, and watch it.", "start", hint=True),
     Action("train.probe", "t", "try a step", "Take one real step and measure it.", "probe", hint=True),
     Action("train.fit", "f", "make it fit", "Change what makes the run fit this machine.", "make_fit"),
+    Action("train.go_on", "o", "go on from", "Go on from an adapter, or begin a fresh one.", "go_on"),
     Action("train.other", "tab", "other list", "From profiles to datasets and back.", "other_list", hint=True),
     Action("train.scroll_down", "J", "scroll down", "Scroll the plan down.", "scroll_plan(1)"),
     Action("train.scroll_up", "K", "scroll up", "Scroll the plan up.", "scroll_plan(-1)"),

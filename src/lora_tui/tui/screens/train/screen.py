@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 
 from textual import on, work
@@ -20,8 +21,10 @@ from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import RunChosen
 from lora_tui.tui.screens.dialogs.ask import AskDialog
-from lora_tui.tui.screens.train import choices, engine
+from lora_tui.tui.screens.dialogs.choose import ChooseDialog
+from lora_tui.tui.screens.train import choices, engine, going_on
 from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
+from lora_tui.tui.screens.train.going_on import Onwards
 from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Draw, Line, LiveLines
@@ -67,6 +70,14 @@ class TrainScreen(Stage):
             self.plan = plan
             self.error = error
 
+    class CanGoOn(Message):
+        """The adapters a profile can go on from were read."""
+
+        def __init__(self, profile: Profile, choices: Sequence[tuple[str, str]]) -> None:
+            super().__init__()
+            self.profile = profile
+            self.choices = choices
+
     class Started(Message):
         """A run works, or could not be started (None)."""
 
@@ -84,6 +95,7 @@ class TrainScreen(Stage):
         self._fitted: dict[str, tuple[str, ...]] = {}  # profile -> settings that make it fit, as asked for
         self._probe_wanted = False  # the next plan takes a real step
         self._starting = False
+        self._onwards: dict[str, Onwards] = {}  # by profile: the adapter its run is to go on from
 
     def body(self) -> ComposeResult:
         """Two lists, the plan."""
@@ -208,7 +220,9 @@ class TrainScreen(Stage):
             self._settle()
 
     def _lines(self, made: Plan, width: int) -> list[Line]:
-        return list(plan_lines(made, self.size.height > 40, width, self._fitted.get(made.profile, ())))
+        lines = list(plan_lines(made, self.size.height > 40, width, self._fitted.get(made.profile, ())))
+        onwards = self._onwards.get(made.profile)
+        return [*lines[:1], [(" " * 12, ""), (onwards.words, "good")], *lines[1:]] if onwards else lines
 
     def _show(self, draw: Draw) -> None:
         self.query_one("#plan", LiveLines).show(draw)
@@ -244,6 +258,30 @@ class TrainScreen(Stage):
         self._plan = None
         self._probe_wanted = True
         self._settle()
+
+    @work(thread=True, exit_on_error=False, group="onwards")
+    def action_go_on(self) -> None:
+        """Look which adapters this profile can go on from."""
+        pair = self._pair()
+        if pair is None:
+            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
+        self.post_message(self.CanGoOn(pair[0], going_on.choices(self.shell.workspace, pair[0])))
+
+    def on_train_screen_can_go_on(self, message: CanGoOn) -> None:
+        """Let one be chosen; it holds for this profile until another is."""
+        name = message.profile.name
+        if len(message.choices) == 1:
+            raise BadInput(f"no adapter fits {name} yet", fix="One does that has its base, rank, alpha and modules.")
+
+        def take(value: str) -> None:
+            onwards = going_on.chosen(value)
+            self._onwards = {key: item for key, item in self._onwards.items() if key != name}
+            if onwards is not None:
+                self._onwards[name] = onwards
+            self._settle()
+
+        now = self._onwards.get(name)
+        self.ask(ChooseDialog("Begin with", message.choices, now.value if now else going_on.FRESH), take)
 
     def action_make_fit(self) -> None:
         """Lay over the profile what makes it fit, and plan that."""
@@ -304,7 +342,8 @@ class TrainScreen(Stage):
         try:
             profile, dataset = pair
             prompts = sample_prompts(self.shell.workspace, profile)
-            run = local.train(self.shell.workspace, profile, dataset, prompts, allow=allow)
+            start = going_on.start(self.shell.workspace, self._onwards.get(profile.name), dataset)
+            run = local.train(self.shell.workspace, profile, dataset, prompts, start=start, allow=allow)
         finally:
             self.post_message(self.Started(run))
 
