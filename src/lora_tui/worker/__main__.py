@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
         failed = _failure(error)
         code = error.exit_code if isinstance(error, LoraTuiError) else 1
         if ranks.under_torchrun():
-            launch.tell_launcher(code, failed)
+            launch.tell_launcher(code, failed, error.smaller if isinstance(error, launch.TooLarge) else None)
         else:
             with contextlib.suppress(LoraTuiError):  # no room for it: the full disk is seen without the word
                 log.write(failed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ import msgspec
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import STOP
+from lora_tui.worker import ranks
+from lora_tui.workspace.errors import LoraTuiError
 
 _PATIENCE = 15  # seconds between asking the others to end and killing them, once one has failed
 _FATAL = ("SIGKILL", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
@@ -45,29 +48,40 @@ def command(job: Train, path: Path, node: int) -> list[str]:
 def launch(job: Train, path: Path, node: int = 0) -> int:
     """Run the job's processes of this machine to their end. The exit code is that of the one that failed, else 0.
 
-    Machine 0 writes the journal: one `failed` event, however many processes fall with the first.
+    Machine 0 writes the journal: one `failed` event, however many processes fall with the first. Where a step did not
+    fit into the memory of one of them, all begin again at the last checkpoint with the smaller batch it names.
     """
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import get_args_parser, run
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _asking_to_stop(path.parent))
+    os.environ[ranks.LAUNCHER] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // job.nproc)))  # more would collapse
-    try:
-        run(get_args_parser().parse_args(command(job, path, node)))
-    except ChildFailedError as error:
-        code, failed = _why(error.failures)
-    except Exception as error:
-        code, failed = 1, journal.Failed(reason=f"the processes could not be started: {error}", fix=_MACHINES)
-    else:
-        return 0
-    if node == 0:
-        log = journal.Journal(path.parent / "journal.jsonl")
-        log.write(failed)
-        log.close()
-    else:
-        print(failed.reason, failed.fix)
-    return code
+    log = journal.Journal(path.parent / "journal.jsonl") if node == 0 else ranks.Silent(path)
+    tries = 0
+    while True:
+        try:
+            run(get_args_parser().parse_args(command(job, path, node)))
+        except ChildFailedError as error:
+            word = _why(error.failures)
+        except Exception as error:
+            failed = journal.Failed(reason=f"the processes could not be started: {error}", fix=_MACHINES)
+            word = Word(code=1, failed=failed)
+        else:
+            return 0
+        tries += 1
+        if word.smaller is None or tries > job.profile.training.oom_retries or job.nnodes > 1:
+            break
+        log.write(msgspec.structs.replace(word.smaller, retry=tries))
+        if (path.parent / STOP).exists():
+            log.write(journal.Stopped(step=max(0, word.smaller.step - 1)))
+            return 0
+    log.write(word.failed)
+    log.close()
+    if node:
+        print(word.failed.reason, word.failed.fix, file=sys.stderr)
+    return word.code
 
 
 _MACHINES = "Every machine must be started with the same run folder, and reach the first one's address and port."
@@ -80,48 +94,61 @@ def _asking_to_stop(folder: Path) -> Any:
     return on_signal
 
 
-def _why(failures: dict[int, Any]) -> tuple[int, journal.Failed]:
-    """Exit code and words of the failure that came first; the others fell because it did.
+class Word(msgspec.Struct, frozen=True):
+    """What a process that fails says: its exit code, the words, and the batch that may fit where memory ran out."""
+
+    code: int
+    failed: journal.Failed
+    smaller: journal.OutOfMemory | None = None
+
+
+class TooLarge(LoraTuiError):
+    """A step did not fit, and several processes can go on with a smaller batch only if all begin again."""
+
+    def __init__(self, smaller: journal.OutOfMemory) -> None:
+        batch = smaller.per_device_train_batch_size
+        super().__init__(
+            f"out of memory at step {smaller.step}",
+            fix=f"Go on with training.per_device_train_batch_size = {batch} or less: `lora-tui runs resume`.",
+        )
+        self.smaller = smaller
+
+
+def _why(failures: dict[int, Any]) -> Word:
+    """The word of the failure that came first; the others fell because it did.
 
     Who was killed could not say so, and whoever missed it has something to say: the silent one is the cause.
     """
     for rank, failure in sorted(failures.items()):
         if failure.signal_name() in _FATAL:
-            return 1, journal.Failed(
+            failed = journal.Failed(
                 reason=f"process {rank} of the run was ended by {failure.signal_name()}",
                 fix="Often the machine ran out of memory. `lora-tui runs resume` goes on from the last checkpoint.",
             )
-    said = sorted(
-        (failed for failure in failures.values() if (failed := _said(failure))), key=lambda item: item[1].time
-    )
-    if said:
-        return said[0]
+            return Word(code=1, failed=failed)
+    if said := [word for failure in failures.values() if (word := _said(failure))]:
+        return min(said, key=lambda word: (word.smaller is None, word.failed.time))
     rank, failure = min(failures.items())
-    return 1, journal.Failed(
+    failed = journal.Failed(
         reason=f"process {rank} of the run ended with code {failure.exitcode}",
         fix="The whole story is in stderr.log of the run.",
     )
+    return Word(code=1, failed=failed)
 
 
-class _Word(msgspec.Struct, frozen=True):
-    code: int
-    failed: journal.Failed
-
-
-def _said(failure: Any) -> tuple[int, journal.Failed] | None:
+def _said(failure: Any) -> Word | None:
     try:
-        word = msgspec.json.decode(failure.error_file_data["message"], type=_Word)
+        return msgspec.json.decode(failure.error_file_data["message"], type=Word)
     except (msgspec.DecodeError, TypeError, KeyError, AttributeError):
         return None
-    return word.code, word.failed
 
 
-def tell_launcher(code: int, failed: journal.Failed) -> None:
+def tell_launcher(code: int, failed: journal.Failed, smaller: journal.OutOfMemory | None = None) -> None:
     """From a process that fails: what to say for the run, in the file that torchrun keeps for it."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if not path:
         return
     now = time.time()
-    word = msgspec.json.encode(_Word(code, msgspec.structs.replace(failed, time=now))).decode()
+    word = msgspec.json.encode(Word(code, msgspec.structs.replace(failed, time=now), smaller)).decode()
     data = {"message": word, "timestamp": int(now)}
     Path(path).write_bytes(msgspec.json.encode(data))

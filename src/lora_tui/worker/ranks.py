@@ -21,6 +21,7 @@ from lora_tui.jobs import journal
 
 _SILENCE = timedelta(hours=2)  # how long one may wait for another: the first answers prompts and writes checkpoints
 _PR_SET_PDEATHSIG = 1
+LAUNCHER = "LORA_TUI_LAUNCHER"  # the launcher's pid, in the environment of what it starts
 
 
 class Rank(msgspec.Struct, frozen=True):
@@ -57,6 +58,9 @@ def die_with_parent() -> None:
     """End when the launcher does, however it ends: nobody else would tell this process. Linux alone can."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        launcher = os.environ.get(LAUNCHER, "")
+        if launcher and os.getppid() != int(launcher):  # it was gone before it could be asked
+            os._exit(1)
 
 
 @contextmanager

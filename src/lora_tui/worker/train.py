@@ -25,6 +25,7 @@ from lora_tui.worker.fingerprint import fingerprint
 from lora_tui.worker.forgetting.keeping import Keeping, keeping
 from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
+from lora_tui.worker.launch import TooLarge
 from lora_tui.worker.lora import with_lora
 from lora_tui.worker.oom import Batch
 from lora_tui.worker.reporters import integrations
@@ -78,6 +79,8 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
         while problem := recovery.run(trainer, str(point.path) if point else None, ready.rows):
             retry += 1
             batch, word = recovery.smaller(problem, batch, job, retry)
+            if ranks.here().world > 1:  # the others wait for this one's gradients, and cannot be told
+                raise TooLarge(word)
             log.write(word)
             point, _ = checkpoints.newest(folder)
             half_changed = trainer.halfway and point is None
