@@ -20,10 +20,10 @@ from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 
-def until(condition: Callable[[], Any], seconds: float = 280) -> None:
+def until(condition: Callable[[], Any], seconds: float = 600) -> None:
     """Wait for `condition`, or fail."""
     end = time.monotonic() + seconds
     while not condition():
@@ -72,10 +72,10 @@ def test_a_killed_sweep_goes_on_and_keeps_the_best(workspace: Workspace, three: 
     supervisor.start(run)
     until(lambda: states(run)[2] == "running")
     supervisor.stop(run)
-    assert supervisor.wait(run, 280)
+    assert supervisor.wait(run, 600)
     assert RunView.of(run).state == "stopped"
     supervisor.start(run)
-    assert supervisor.wait(run, 280)
+    assert supervisor.wait(run, 600)
 
     view = RunView.of(run)
     assert view.state == "finished", view.failure

@@ -24,7 +24,7 @@ from lora_tui.workspace import toml
 from lora_tui.workspace.profiles import Profile
 from train_here import train_here
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 SAMPLES = (Prompt(prompt="Write function number 3."),)
 SHORT_OF_MEMORY = """
@@ -48,7 +48,7 @@ if os.environ.get("RANK") == "1":
 """
 
 
-def until(run: Run, condition: Callable[[RunView], object], seconds: float = 300) -> RunView:
+def until(run: Run, condition: Callable[[RunView], object], seconds: float = 600) -> RunView:
     """Follow the run until `condition` holds of it, or fail."""
     view = RunView(run)
     while not condition(view):
@@ -60,7 +60,7 @@ def until(run: Run, condition: Callable[[RunView], object], seconds: float = 300
     return view
 
 
-def ended(run: Run, seconds: float = 300) -> RunView:
+def ended(run: Run, seconds: float = 600) -> RunView:
     """The run when its process has ended."""
     assert supervisor.wait(run, seconds)
     return RunView.of(run)
@@ -187,7 +187,7 @@ def test_two_machines_train_one_adapter(new_run: Callable[..., Run], steady: Pro
     supervisor.start(run)
     program, *arguments = shlex.split(command)
     assert program.startswith("python")
-    other = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
+    other = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600)
     assert other.returncode == 0, other.stderr
     view = ended(run)
     assert view.state == "finished", view.failure
