@@ -9,6 +9,7 @@ from lora_tui.jobs.job import Train
 from lora_tui.worker import oom
 from lora_tui.worker.lasting import LastingTrainer
 from lora_tui.worker.oom import Batch
+from lora_tui.worker.resuming import OUT_OF_MEMORY
 from lora_tui.worker.tokenize import Tokens
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
@@ -43,7 +44,8 @@ def run(trainer: LastingTrainer, resume_from: str | None, rows: Sequence[Tokens]
     trainer.making = None
     trainer.model.zero_grad(set_to_none=True)
     oom.free()
-    if trainer.state.global_step and not trainer.halfway and trainer.args.world_size == 1:
+    alone = trainer.args.world_size == 1  # else the others wait in the middle of a step, and all must begin again
+    if alone and trainer.state.global_step and not trainer.halfway:
         trainer.save_now()
     return problem
 
@@ -53,12 +55,8 @@ def smaller(problem: DidNotFit, batch: Batch, job: Train, retry: int) -> tuple[B
     allowed = job.profile.training.oom_retries
     less = batch.smaller()
     if less is None or retry > allowed:
-        raise LoraTuiError(
-            f"out of memory at step {problem.step} with {_rows(batch.rows)} at a time"
-            + (f", after {allowed} smaller batches" if less is not None and allowed else "")
-            + f": {explained(problem, job)}",
-            fix=_what_helps(job.profile, problem, less),
-        )
+        tried = f"after {allowed} smaller batch{'es' * (allowed > 1)}" if less is not None and allowed else ""
+        raise _does_not_fit(problem, batch.rows, job, tried, _what_helps(job.profile, problem, less))
     return less, journal.OutOfMemory(
         step=problem.step,
         per_device_train_batch_size=less.rows,
@@ -69,6 +67,11 @@ def smaller(problem: DidNotFit, batch: Batch, job: Train, retry: int) -> tuple[B
         rows=problem.broke.rows,
         retry=retry,
     )
+
+
+def _does_not_fit(problem: DidNotFit, rows: int, job: Train, more: str, fix: str) -> LoraTuiError:
+    what = " ".join(part for part in (f"step {problem.step} does not fit with {_rows(rows)} at a time", more) if part)
+    return LoraTuiError(f"{what}: {explained(problem, job)}", where=OUT_OF_MEMORY, fix=fix)
 
 
 def explained(problem: DidNotFit, job: Train) -> str:

@@ -13,6 +13,8 @@ from lora_tui.worker.oom import Batch
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Profile
 
+OUT_OF_MEMORY = "out of memory"  # where a run failed: who goes on with it begins with a smaller batch
+
 
 def find_point(job: Train, folder: Path, log: journal.Journal) -> Point | None:
     """The checkpoint to go on from; None for a run that begins. Each newer one passed over is a warning that says why.
@@ -78,7 +80,7 @@ def planned_batch(profile: Profile) -> Batch:
 def batch_in_force(profile: Profile, log: journal.Journal, planned: int) -> Batch:
     """How a step is cut now: as planned, or as the run's last word on being out of memory says.
 
-    Where the system killed the process before this one for want of memory, this is that word; `planned` are bytes.
+    Where the process before this one ended of it, or was killed by the system, this is that word; `planned` are bytes.
     """
     batch, step, killed = planned_batch(profile), 0, False
     for event in journal.JournalReader(log.path).read():
@@ -88,7 +90,9 @@ def batch_in_force(profile: Profile, log: journal.Journal, planned: int) -> Batc
                 killed = False
             case journal.Metrics():
                 step = event.step
-            case journal.Warned(code=supervisor.KILLED_FOR_MEMORY):
+            case journal.Warned(code=code) if code == supervisor.KILLED_FOR_MEMORY:
+                killed = True
+            case journal.Failed(where=where) if where == OUT_OF_MEMORY:
                 killed = True
     less = batch.smaller() if killed else None
     if less is None:

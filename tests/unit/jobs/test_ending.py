@@ -10,7 +10,7 @@ import run_stories
 from lora_tui.jobs import ending, supervisor
 from lora_tui.jobs.ending import Process
 from lora_tui.jobs.job import Train
-from lora_tui.jobs.journal import Hardware, Journal, JournalReader, Metrics, Started, Starting, Stopped, Warned
+from lora_tui.jobs.journal import Failed, Hardware, Journal, JournalReader, Metrics, Started, Starting, Stopped, Warned
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace import toml
@@ -99,6 +99,10 @@ def test_the_batch_is_halved_after_a_kill_for_want_of_memory(tmp_path: Path) -> 
     log.write(Warned(message="Out of memory", code="killed_for_memory"))
     assert batch_in_force(profile, log, planned=5) == whole.smaller()
     assert batch_in_force(profile, log, planned=5) == whole.smaller(), "once, not at every start"
+    log.write(Failed(reason="step 7 does not fit", where="out of memory"))
+    least = whole.smaller()
+    assert least is not None
+    assert batch_in_force(profile, log, planned=5) == least.smaller()
 
 
 def test_a_process_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
