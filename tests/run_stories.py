@@ -16,7 +16,7 @@ from lora_tui.curation.suites import fingerprints, texts
 from lora_tui.dataset import versions
 from lora_tui.dataset.model import Count, Dataset, Manifest, Row, RowMessage
 from lora_tui.jobs import audit, journal, measured
-from lora_tui.jobs.job import Job, JobFile, Train, Verify
+from lora_tui.jobs.job import Job, JobFile, Sweep, Train, Trial, Verify
 from lora_tui.jobs.supervisor import Process, Run
 from lora_tui.verify import report
 from lora_tui.verify.suite import read_suite
@@ -336,3 +336,37 @@ def write_live(workspace: Workspace, steps: int = 87) -> Run:
     events = [*loading, journal.Progress(stage="load the base", done=0), *training(steps), HARDWARE]
     events = [msgspec.structs.replace(event, time=NOW - len(events) + number) for number, event in enumerate(events)]
     return write_run(workspace, "20260921-121010-train-cccc", train_job(workspace), "tiny on rust@1", events)
+
+
+SWEEP = "20260921-101010-sweep-aaaa"
+
+
+def write_sweep(workspace: Workspace) -> Run:
+    """A sweep of three: one finished, one failed, one waits."""
+    names = [f"{SWEEP.replace('sweep', 'train')}-0{number}" for number in (1, 2, 3)]
+    rates = ("1e-4", "2e-4", "5e-4")
+    finished = journal.Finished(steps=40, loss=0.9, eval_loss=1.2167, seconds=61.0, output="adapter")
+    failed = journal.Failed(reason="the disk is full", fix="Make room.")
+    stories: list[list[journal.AnyEvent]] = [
+        [STARTED, *training(40, 40), finished],
+        [STARTED, *training(3, 40), failed],
+        [],
+    ]
+    job = msgspec.structs.replace(train_job(workspace), sweep=SWEEP)
+    for name, rate, events in zip(names, rates, stories, strict=True):
+        run = write_run(workspace, name, job, f"tiny on rust@1: lr={rate} r=8", events)
+        if events:
+            ended(run)
+    trials = tuple(
+        Trial(name, (f"training.learning_rate={rate}", "lora.r=8")) for name, rate in zip(names, rates, strict=True)
+    )
+    sweep = Sweep(profile="tiny", dataset_name="rust@1", by="eval_loss", trials=trials)
+    told = [
+        journal.Started(pid=4242, host="box", total_steps=3),
+        journal.Tried(run=names[0], state="finished", eval_loss=1.2167),
+        journal.Tried(run=names[1], state="failed", reason="the disk is full"),
+        journal.Stopped(step=2),
+    ]
+    run = write_run(workspace, SWEEP, sweep, "sweep of 3: tiny on rust@1", told)
+    ended(run)
+    return run

@@ -13,6 +13,7 @@ import run_stories
 from lora_tui.jobs import journal
 from lora_tui.jobs.supervisor import Run, is_alive
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.messages import RunChosen
 from lora_tui.tui.screens.monitor.screen import MonitorScreen
 from lora_tui.workspace.layout import Workspace
 from run_stories import NOW
@@ -147,3 +148,14 @@ def test_looks(workspace: Workspace, live: Run, size: tuple[int, int], snap_comp
         await shown(pilot.app, "87/160", "eval 0.91", "160/160" if size[0] > 100 else "tiny on rust")
 
     assert snap_compare(monitor(workspace), terminal_size=size, run_before=ready)
+
+
+async def test_a_sweep_lays_its_runs_over_each_other(workspace: Workspace) -> None:
+    run_stories.write_sweep(workspace)
+    async with monitor(workspace).run_test(size=(160, 50)) as pilot:
+        await shown(pilot.app, "sweep of 3", "lr=1e-4 r=8")
+        screen = pilot.app.screen
+        assert isinstance(screen, MonitorScreen)
+        screen.on_run_chosen(RunChosen(run_stories.SWEEP))
+        text = await shown(pilot.app, "run 01 finished, eval loss 1.2167", "a lr=1e-4 r=8")
+        assert "failed: the disk is full" in text

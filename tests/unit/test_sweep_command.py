@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import pytest
 
 import run_stories
 from lora_tui.cli.main import run as lora_tui
-from lora_tui.jobs import journal, supervisor
-from lora_tui.jobs.job import Sweep, Trial
-from lora_tui.jobs.supervisor import Run
+from lora_tui.jobs import supervisor
 from lora_tui.workspace.layout import Workspace
-
-SWEEP = "20260921-101010-sweep-aaaa"
-
-
-def told(workspace: Workspace) -> Run:
-    """A sweep of three: one finished, one failed, one waits."""
-    names = [f"{SWEEP.replace('sweep', 'train')}-0{number}" for number in (1, 2, 3)]
-    job = msgspec.structs.replace(run_stories.train_job(workspace), sweep=SWEEP)
-    for name, events in zip(names, (run_stories.training(40, 40), run_stories.training(3, 40), []), strict=True):
-        ends: Sequence[journal.AnyEvent] = ()
-        if name == names[0]:
-            ends = [journal.Finished(steps=40, loss=0.9, eval_loss=1.2167, seconds=61.0, output="adapter")]
-        if name == names[1]:
-            ends = [journal.Failed(reason="the disk is full", fix="Make room.")]
-        started = [run_stories.STARTED] if events else []
-        run = run_stories.write_run(workspace, name, job, f"tiny on rust@1: {name[-2:]}", [*started, *events, *ends])
-        if events:
-            run_stories.ended(run)
-    trials = tuple(
-        Trial(name, (f"training.learning_rate={rate}", "lora.r=8"))
-        for name, rate in zip(names, ("1e-4", "2e-4", "5e-4"), strict=True)
-    )
-    sweep = Sweep(profile="tiny", dataset_name="rust@1", by="eval_loss", trials=trials)
-    run = run_stories.write_run(workspace, SWEEP, sweep, "sweep of 3: tiny on rust@1", [journal.Stopped(step=2)])
-    run_stories.ended(run)
-    return run
 
 
 def say(workspace: Workspace, *words: str) -> int:
@@ -49,7 +19,7 @@ def say(workspace: Workspace, *words: str) -> int:
 
 
 def test_a_sweep_is_one_table_and_one_chart(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    run = told(workspace)
+    run = run_stories.write_sweep(workspace)
     assert say(workspace, "sweep", "show") == 0
     shown = capsys.readouterr().out
     lines = shown.splitlines()
@@ -64,7 +34,7 @@ def test_a_sweep_is_one_table_and_one_chart(workspace: Workspace, capsys: pytest
     assert "best by eval loss: lr=1e-4 r=8 (1.2167)" in lines[-1]
     assert max(map(len, lines)) <= 120
 
-    assert say(workspace, "sweep", "show", SWEEP, "--json") == 0
+    assert say(workspace, "sweep", "show", run_stories.SWEEP, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["best"], data["done"]) == (data["runs"][0]["run"], 2)
     assert data["runs"][0]["curve"] == [[20, pytest.approx(1.6)], [40, pytest.approx(2.3 / 3 + 0.45)]]
@@ -73,7 +43,7 @@ def test_a_sweep_is_one_table_and_one_chart(workspace: Workspace, capsys: pytest
 
 
 def test_latest_is_the_sweep_and_not_one_of_its_runs(workspace: Workspace) -> None:
-    run = told(workspace)
+    run = run_stories.write_sweep(workspace)
     assert supervisor.find(workspace, "latest").id == run.id
 
 

@@ -55,7 +55,7 @@ def _tried(event: journal.Tried) -> str:
     loss = "" if event.eval_loss is None else f", eval loss {event.eval_loss:.4f}"
     rate = "" if event.pass_rate is None else f", {event.pass_rate:.0%} of the suite"
     why = f": {event.reason}" if event.reason else ""
-    return f"{event.run} {event.state}{loss}{rate}{why}"
+    return f"run {event.run.rpartition('-')[2]} {event.state}{loss}{rate}{why}"
 
 
 def _end(event: journal.AnyEvent) -> str:

@@ -2,7 +2,8 @@
 
 TensorBoard gets what the journal gets, so that both show the same numbers. The other two are Trainer's own
 integrations; one that is missing or breaks is a warning, never the end of a run. Their keys come from the environment
-alone; without one, Weights & Biases keeps its files in the run folder and sends nothing.
+alone; without one, Weights & Biases keeps its files in the run folder and sends nothing, as MLflow does where no
+tracking server is named.
 """
 
 from __future__ import annotations
@@ -136,7 +137,11 @@ def integrations(training: Training, log: journal.Journal) -> list[Any]:
         found += _begun("wandb", log, lambda: _integration("WandbCallback"))
     if "mlflow" in training.report_to and _installed("mlflow", log):
         _set("MLFLOW_EXPERIMENT_NAME", PROJECT)
-        _set("MLFLOW_TRACKING_URI", f"file:{folder / 'mlruns'}")
+        if importlib.util.find_spec("sqlalchemy") is not None:
+            _set("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        else:  # mlflow-skinny; it wants to be told that files are meant
+            _set("MLFLOW_TRACKING_URI", f"file:{folder / 'mlruns'}")
+            _set("MLFLOW_ALLOW_FILE_STORE", "true")
         found += _begun("mlflow", log, lambda: _integration("MLflowCallback"))
     return found
 

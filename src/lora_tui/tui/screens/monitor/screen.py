@@ -204,7 +204,9 @@ class MonitorScreen(Stage):
         self._show_answers()
 
     def _show_charts(self) -> None:
-        overlaid = [self._curves[run] for run in self._marked if run in self._curves]
+        sweep = self._detail is not None and self._detail.row.kind == "sweep"
+        laid = self._marked or (self._shown if sweep else [])
+        overlaid = [self._curves[run] for run in laid if run in self._curves]
         if overlaid:
             self._charts.show(overlaid, overlaid=True)
         elif self._shown and self._shown[0] in self._curves:

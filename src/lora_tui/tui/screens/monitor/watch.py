@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.jobs import attached, journal, supervisor
-from lora_tui.jobs.job import Foreign, Train, Verify, load_job
+from lora_tui.jobs.job import Foreign, Sweep, Train, Verify, load_job
 from lora_tui.jobs.pace import ToGo
 from lora_tui.jobs.replay import Replay
 from lora_tui.jobs.story import Story
@@ -219,6 +219,8 @@ def _title(run: Run) -> str:
     job = run.file.job
     if isinstance(job, Verify):
         return f"{Path(job.suite).stem}: {endpoint_name(job.tuned)} against {endpoint_name(job.baseline)}"
+    if isinstance(job, Train) and job.sweep:
+        return run.file.title.rpartition(": ")[2]  # what is different in it
     return run.file.title
 
 
@@ -264,9 +266,10 @@ class Watch:
         `marked` runs are laid over each other: their curves are told too.
         """
         self._find()
+        laid_over = {*marked, *self._of_sweep(chosen)}
         for identity, watched in self._watched.items():
             over = watched.view.state not in ("running", "new")
-            wanted = identity == chosen or identity in marked
+            wanted = identity == chosen or identity in laid_over
             if not over or wanted or self._looks % _ALL_EVERY == 0 or not watched.view.first_time:
                 watched.read()
         self._looks += 1
@@ -276,8 +279,17 @@ class Watch:
         if not chosen:
             return Look(rows=rows, detail=None)
         shown = self._replayed or self._watched[chosen]
+        if not marked and self._replayed is None and (runs := self._of_sweep(chosen)):
+            return Look(rows=rows, detail=shown.detail(), tracks=tuple(self._watched[name].track() for name in runs))
         others = [self._watched[identity] for identity in marked if identity in self._watched and identity != chosen]
         return Look(rows=rows, detail=shown.detail(), tracks=(shown.track(), *(watched.track() for watched in others)))
+
+    def _of_sweep(self, identity: str) -> list[str]:
+        """The runs of a sweep that have begun; their curves are shown over each other in place of its own."""
+        watched = self._watched.get(identity)
+        if watched is None or not isinstance(job := watched.view.run.file.job, Sweep):
+            return []
+        return [item.run for item in job.trials if item.run in self._watched and self._watched[item.run].view.metrics]
 
     def _row(self, watched: _Watched) -> RunRow:
         row = watched.row()
@@ -308,7 +320,7 @@ class Watch:
                 self._take(run.id, run)
 
     def _take(self, name: str, run: Run) -> None:
-        if isinstance(run.file.job, Train | Verify | Foreign):
+        if isinstance(run.file.job, Train | Verify | Foreign | Sweep):
             self._watched[name] = _Watched(run, self._clock)
         else:
             self._others.add(name)
