@@ -158,6 +158,7 @@ class Stopping(journal.Journal):
             (self.path.parent / STOP).touch()
 
 
+@pytest.mark.timeout(900)
 def test_a_run_goes_on_from_an_adapter_with_the_new_rows_and_is_registered_as_its_child(
     workspace: Workspace, tiny_base: Path, short: Callable[..., Profile]
 ) -> None:
@@ -177,7 +178,7 @@ def test_a_run_goes_on_from_an_adapter_with_the_new_rows_and_is_registered_as_it
     start = start_of(workspace, "small", second, new_only=True)
     wish = {"ewc": 10.0, "l2": 0.01, "kl": 0.5, "replay": "self", "replay_share": 0.2}
     run = local.train(workspace, short(measure=True, **wish), second, start=start, allow=("few_rows",))
-    assert supervisor.wait(run, 240)
+    assert supervisor.wait(run, 600)
     view = RunView.of(run)
     assert view.state == "finished", view.failure
     said = [event.message for event in journal.JournalReader(run.journal).read() if isinstance(event, journal.Note)]

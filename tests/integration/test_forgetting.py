@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lora_tui.jobs import forgetting, journal
+from lora_tui.jobs import forgetting, journal, supervisor
 from lora_tui.jobs.job import Prompt, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
@@ -136,3 +136,27 @@ def test_stored_replay_is_mixed_in_at_its_share_and_the_same_every_time(
     kept = (runs[0].folder / "forgetting" / "replay.jsonl").read_bytes()
     assert kept == (runs[1].folder / "forgetting" / "replay.jsonl").read_bytes()
     assert b"completion" not in kept
+
+
+@pytest.mark.timeout(900)
+def test_two_processes_are_held_back_as_one_is(new_run: Callable[..., Run], short: Callable[..., Profile]) -> None:
+    from safetensors.torch import load_file
+
+    profile = short(measure=True, ewc=100.0, l2=0.01, kl=1.0, replay="stored", replay_share=0.2)
+    profile = msgspec.structs.replace(profile, lora=msgspec.structs.replace(profile.lora, lora_dropout=0.0))
+    one = trained(new_run(profile=profile))
+    run = new_run(profile=profile, nproc=2)
+    supervisor.start(run)
+    assert supervisor.wait(run, 600)
+    two = RunView.of(run)
+    assert two.state == "finished", two.failure
+    assert one.metrics[0].penalty == pytest.approx(0.0, abs=1e-6)
+    assert one.metrics[-1].penalty > 0.0
+    for mine, theirs in zip(one.metrics, two.metrics, strict=True):
+        assert theirs.loss == pytest.approx(mine.loss, abs=1e-4)
+        assert theirs.penalty == pytest.approx(mine.penalty, rel=1e-2, abs=1e-6)
+        assert theirs.grad_norm == pytest.approx(mine.grad_norm, rel=1e-3)
+    assert [item.loss for item in two.general] == pytest.approx([item.loss for item in one.general], abs=1e-4)
+    single, both = (load_file(view.run.folder / "adapter" / "fisher.safetensors") for view in (one, two))
+    for name, item in single.items():
+        assert (both[name] - item).abs().max() <= 1e-3 * item.abs().max()

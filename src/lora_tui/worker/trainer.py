@@ -65,11 +65,13 @@ class AssistantTrainer(LastingTrainer):
         """The meter watches; it is told what the sum over labels is divided by before its gradients are made."""
         if self.meter is None:
             return contextlib.nullcontext()
-        tokens = float((inputs["labels"][:, 1:] != IGNORED).sum())
+        parts = self.current_gradient_accumulation_steps
         if items is None:
-            scale = tokens * self.current_gradient_accumulation_steps
-        else:
+            tokens = float((inputs["labels"][:, 1:] != IGNORED).sum())
+            scale = tokens * parts
+        else:  # this process's share of them, so that the mean over processes is that of all rows
             scale = float(items) / (self.accelerator.num_processes if self.args.average_tokens_across_devices else 1)
+            tokens = scale / parts
         if self.accelerator.scaler is not None:
             scale /= self.accelerator.scaler.get_scale()
         return self.meter.watching(scale, tokens)

@@ -107,7 +107,7 @@ def keeping(
         found.mixed = said[: replay.wanted(rows, wish.replay_share)]
         chats = _replay_file(job)
         log.write(replay.note(len(found.mixed), rows, wish.replay_share, own=wish.replay == "self", chats=chats))
-    size = profile.training.per_device_train_batch_size
+    size = job.profile.training.per_device_train_batch_size  # the same in however many processes
     if wish.kl:
         found.penalties.append(KL(wish.kl, said, before, tokenizer.pad_token_id, size, profile.training.seed))
     if wish.l2:
