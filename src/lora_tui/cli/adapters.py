@@ -57,10 +57,10 @@ def show(cli: Cli, name: str) -> None:
     damaged = registry.damaged_files(found)
     line = [item if isinstance(item, str) else item.label for item in lineage(cli.workspace, found)]
     data = {**_data(found), "lineage": line, "fisher": (found.folder / registry.FISHER).is_file(), "damaged": damaged}
-    shown = {key: value for key, value in data.items() if key not in ("lora", "parents")} | {
+    shown = {key: value for key, value in data.items() if key not in _OTHERWISE} | {
         "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(found.metadata.created)),
         "lineage": " ← ".join(line) if len(line) > 1 else "",
-        "general loss": _moved(found),
+        "general loss": _moved(found, kl=True),
         "fisher": "kept, for a later run's EWC" if data["fisher"] else "",
         "new_rows_only": "yes" if found.metadata.new_rows_only else "",
     }
@@ -69,10 +69,16 @@ def show(cli: Cli, name: str) -> None:
     )
 
 
-def _moved(adapter: Adapter) -> str:
+_OTHERWISE = ("lora", "parents", "general_loss", "general_loss_before", "general_kl")  # said in other words
+
+
+def _moved(adapter: Adapter, *, kl: bool = False) -> str:
     """How the general loss moved: 2.310 → 2.450; empty where it was not measured."""
-    before, after = adapter.metadata.general_loss_before, adapter.metadata.general_loss
-    return f"{before:.3f} → {after:.3f}" if before is not None and after is not None else ""
+    about = adapter.metadata
+    if about.general_loss_before is None or about.general_loss is None:
+        return ""
+    said = f"{about.general_loss_before:.3f} → {about.general_loss:.3f}"
+    return f"{said}, KL {about.general_kl:.3f} per token" if kl and about.general_kl is not None else said
 
 
 def _data(adapter: Adapter) -> dict[str, object]:

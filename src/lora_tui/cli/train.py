@@ -51,11 +51,11 @@ def command(
 
     The run survives this terminal; Ctrl-C only stops watching.
     """
+    if new_only and not start:
+        raise BadInput("new rows of what? --new-only needs an adapter to go on from", fix="Name it with --from.")
     processes = asked(nproc, nnodes, address)
     recipe = overlay.load(cli.workspace, profile)
     found = versions.find(cli.workspace, dataset)
-    if new_only and not start:
-        raise BadInput("new rows of what? --new-only needs an adapter to go on from", fix="Name it with --from.")
     onwards = start_of(cli.workspace, start, found, new_only=new_only) if start else None
     with cli.progress("audit") as advance:
         run = local.train(
