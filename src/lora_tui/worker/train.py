@@ -120,7 +120,7 @@ def _model(job: Train, device: str, log: journal.Journal) -> Any:
     """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
     torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
-    if unsloth_model.builds(job.profile):
+    if unsloth_model.builds(job.profile) and not job.start_from:
         return unsloth_model.model(job.base, job.profile)
     model = loading.load_model(job.base, bf16=job.profile.training.bf16, device=device)
     if device == "cpu":
@@ -208,6 +208,7 @@ def _end(
             where=str(folder),
             fix="Start a new run with a lower training.learning_rate.",
         )
+    ready.keeping.measure_end(ready.model, trainer.state.global_step, best_step)
     beside = ready.keeping.beside()
     if ranks.here().first:
         save_adapter(ready.model, job.base, folder / ADAPTER, beside)

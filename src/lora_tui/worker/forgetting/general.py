@@ -41,7 +41,10 @@ def measured(model: Any, general: Sequence[Batch], before: Before | None) -> tup
 
 
 class Forgetting(TrainerCallback):
-    """Journals `general` events: before the first step, at evaluations as long as it costs little, and at the end."""
+    """Journals `general` events: before the first step, at evaluations as long as it costs little, and at the end.
+
+    The end is told by whoever trains: a run that is stopped has none, and the best weights may be put back behind it.
+    """
 
     def __init__(self, log: journal.Journal, rows: Sequence[Tokens], pad: int, before: Before) -> None:
         self.log = log
@@ -60,7 +63,7 @@ class Forgetting(TrainerCallback):
         """What it is before; nothing where the run goes on from a checkpoint."""
         if state.global_step == 0:
             self._start = None
-            self._measure(model, state)
+            self._measure(model, state.global_step)
         self._began, self._seconds = time.monotonic(), 0.0
 
     def on_evaluate(
@@ -69,20 +72,18 @@ class Forgetting(TrainerCallback):
         """What it is now, unless that was measured often enough for the time it takes."""
         if self._seconds <= SHARE * (time.monotonic() - self._began):
             begin = time.monotonic()
-            self._measure(model, state)
+            self._measure(model, state.global_step)
             self._seconds += time.monotonic() - begin
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any
-    ) -> None:
-        """What it is after; the weights may be an earlier step's by now, if those were the best."""
-        if state.global_step != self._step or args.load_best_model_at_end:
-            self._measure(model, state)
+    def at_end(self, model: Any, step: int, best: int) -> None:
+        """What it is after `step` steps; with the weights of step `best` where that is not 0."""
+        if step != self._step or best not in (0, step):
+            self._measure(model, step)
 
-    def _measure(self, model: Any, state: TrainerState) -> None:
+    def _measure(self, model: Any, step: int) -> None:
         if model is None or not ranks.here().first:
             return
         loss, kl = measured(model, self.batches, self.before)
-        self._step = state.global_step
+        self._step = step
         self._start = loss if self._start is None else self._start
-        self.log.write(journal.General(step=state.global_step, loss=loss, kl=kl, rows=self.rows, start=self._start))
+        self.log.write(journal.General(step=step, loss=loss, kl=kl, rows=self.rows, start=self._start))

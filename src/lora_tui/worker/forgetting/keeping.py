@@ -29,6 +29,7 @@ from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Profile
 
 TEXTS = 32  # replay questions that KL and Fisher information are taken on, where replay itself asks for fewer
+MEASURED = 200  # general conversations, of a file that has more
 _START = "start.safetensors"
 _EARLIER = "fisher-before.safetensors"
 
@@ -55,6 +56,12 @@ class Keeping:
         """The model was made anew."""
         if self.meter is not None:
             self.meter.attach(model)
+
+    def measure_end(self, model: Any, step: int, best: int) -> None:
+        """The run is through, and its weights are those that are kept."""
+        for callback in self.callbacks:
+            if isinstance(callback, Forgetting):
+                callback.at_end(model, step, best)
 
     def beside(self) -> Callable[[Path], None]:
         """What puts into the adapter's folder what the next run is to be held to. Call it in every process."""
@@ -123,7 +130,8 @@ def keeping(
         found.callbacks.append(OneFisher(found.meter))
     if wish.measure and ranks.here().first and profile.training.parallel != "fsdp2":
         chats = Path(job.general) if job.general else texts.shipped_general()
-        kept = texts.kept(folder / texts.FOLDER / texts.GENERAL, _at(folder, chats), profile.training.seed)
+        path = folder / texts.FOLDER / texts.GENERAL
+        kept = texts.kept(path, _at(folder, chats), profile.training.seed, MEASURED)
         general = replay.tokens_of(kept, tokenizer, profile.training.max_length)
         if general:
             found.callbacks.append(Forgetting(log, general, tokenizer.pad_token_id, before))
