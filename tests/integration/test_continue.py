@@ -15,6 +15,7 @@ from lora_tui.adapters import registry
 from lora_tui.adapters.lineage import lineage, start_of
 from lora_tui.adapters.registry import Adapter, Metadata
 from lora_tui.backends import local
+from lora_tui.backends.chat_file import chat_file
 from lora_tui.backends.start import check_fits
 from lora_tui.dataset.describe import sha256
 from lora_tui.dataset.model import Dataset, Manifest
@@ -130,6 +131,16 @@ def test_what_cannot_go_on_from_it_is_refused_with_the_setting_that_would(worksp
         check_fits(profile, "/other", start)
     with pytest.raises(BadInput, match="there is no adapter"):
         start_of(workspace, "nobody", dataset)
+
+
+def test_a_chat_file_that_is_not_there_is_refused_before_anything_starts(workspace: Workspace, tmp_path: Path) -> None:
+    wish = Forgetting(replay="stored", replay_file="nowhere.jsonl")
+    profile = Profile(name="small", model=Model(base="/base"), forgetting=wish)
+    with pytest.raises(BadInput, match=r"forgetting\.replay_file: there is no such chat file: nowhere\.jsonl"):
+        chat_file(workspace, "replay_file", profile)
+    (workspace.root / "nowhere.jsonl").write_text("")
+    assert chat_file(workspace, "replay_file", profile) == str(workspace.root / "nowhere.jsonl")
+    assert chat_file(workspace, "general", profile) == ""
 
 
 @pytest.fixture
