@@ -47,10 +47,10 @@ def test_a_layer_the_base_does_not_have_is_named(workspace: Workspace) -> None:
 
 
 def test_a_package_that_is_not_here_is_told(workspace: Workspace) -> None:
-    profile = load_profile(workspace, "coder", settings=["training.optim=galore_adamw"])
+    profile = load_profile(workspace, "coder", settings=["training.optim=schedule_free_adamw"])
     (problem,) = profile_check.check(workspace, profile).problems
     assert (problem.severity, problem.key) == ("warning", "training.optim")
-    assert "galore_torch" in problem.message
+    assert "schedulefree" in problem.message
 
 
 def test_check_goes_through_all_and_says_which_is_wrong(workspace: Workspace) -> None:

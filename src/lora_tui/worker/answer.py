@@ -18,8 +18,8 @@ from lora_tui.workspace.errors import LoraTuiError
 def serve(base: str, adapter: str, requests: BinaryIO, wire: BinaryIO) -> None:
     """Answer requests in order until their pipe closes. Raises BadInput when base or adapter cannot be loaded."""
     device = loading.device_here()
-    tokenizer = loading.load_tokenizer(base)
-    model = loading.load_model(base, bf16=False, device=device)
+    tokenizer = loading.load_tokenizer(adapter if loading.has_tokenizer(adapter) else base)
+    model = loading.load_model(base, bf16=None, device=device)
     if adapter:
         model = loading.load_adapter(model, adapter)
     model.eval()

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 from transformers import get_scheduler
-from transformers.trainer_utils import SchedulerType
-from transformers.training_args import OptimizerNames
 from trl import SFTConfig
 
 from lora_tui.worker import checkpoints, loading
+from lora_tui.worker.schedules import exponential
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles import Profile, Training
+from lora_tui.workspace.profiles.known import EXPONENTIAL
+from lora_tui.workspace.profiles.sanity import refuse
 
 
 def sft_config(profile: Profile, folder: Path, device: str, *, validation: bool) -> SFTConfig:
     """[training] of the profile as trl.SFTConfig, with every surprising default of it switched off.
 
-    Raises BadInput, which names the key, for an optimizer or a schedule that cannot be used.
+    Raises BadInput, which names the key, for what cannot be together in the profile or on this device.
     """
+    refuse(profile)
     training = profile.training
-    _check_known(profile, "optim", training.optim, (item.value for item in OptimizerNames))
-    _check_known(profile, "lr_scheduler_type", training.lr_scheduler_type, (item.value for item in SchedulerType))
     _check_schedule(profile)
+    width = loading.width_for(device, bf16=training.bf16, fp16=training.fp16)
+    if width == "float16" and device != "cuda":
+        raise BadInput(
+            "training.fp16: float16 is trained in on an NVIDIA GPU only",
+            where=f"profile {profile.name}",
+            fix="Leave it out: the width is then chosen for this machine.",
+        )
     return SFTConfig(
         output_dir=str(folder / checkpoints.FOLDER),
         num_train_epochs=training.num_train_epochs,
@@ -34,12 +39,18 @@ def sft_config(profile: Profile, folder: Path, device: str, *, validation: bool)
         per_device_eval_batch_size=training.per_device_train_batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type,
-        warmup_steps=training.warmup_steps,
+        # Trainer does not know our exponential schedule: AssistantTrainer makes it.
+        lr_scheduler_type="constant" if training.lr_scheduler_type == EXPONENTIAL else training.lr_scheduler_type,
+        lr_scheduler_kwargs={} if training.lr_scheduler_type == EXPONENTIAL else dict(training.lr_scheduler_kwargs),
+        warmup_steps=training.warmup_steps or training.warmup_ratio,  # below 1 it is a part of all steps
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         optim=training.optim,
-        bf16=device == "cuda" and loading.dtype_for(device, bf16=training.bf16) is torch.bfloat16,
+        adam_beta1=training.adam_beta1,
+        adam_beta2=training.adam_beta2,
+        adam_epsilon=training.adam_epsilon,
+        bf16=device == "cuda" and width == "bfloat16",
+        fp16=device == "cuda" and width == "float16",
         gradient_checkpointing=training.gradient_checkpointing,
         logging_steps=training.logging_steps,
         logging_nan_inf_filter=False,
@@ -65,27 +76,33 @@ def _when(steps: int) -> str:
     return "steps" if steps else "epoch"
 
 
-def _check_known(profile: Profile, key: str, value: str, known: Iterable[str]) -> None:
-    names = list(known)
-    if value in names:
-        return
-    near = get_close_matches(value, names, n=3, cutoff=0.3) or names[:3]
-    raise BadInput(
-        f"training.{key}: transformers knows no {value!r}",
-        where=f"profile {profile.name}",
-        fix=f"For example {' or '.join(near)}.",
+def schedule(
+    training: Training, optimizer: torch.optim.Optimizer, warmup: int, total: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning-rate schedule of the profile over `total` optimizer steps, of which `warmup` rise."""
+    settings = dict(training.lr_scheduler_kwargs)
+    if training.lr_scheduler_type == EXPONENTIAL:
+        return exponential(optimizer, warmup, total, **settings)
+    return get_scheduler(
+        training.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=warmup,
+        num_training_steps=total,
+        scheduler_specific_kwargs=settings,
     )
 
 
 def _check_schedule(profile: Profile) -> None:
-    """Some schedules need settings that a profile does not have; Trainer would say so only after the base is loaded."""
-    name = profile.training.lr_scheduler_type
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    """Trainer would say so only after the base is loaded."""
+    training = profile.training
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=training.learning_rate)
     try:
-        get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=10)
+        schedule(training, optimizer, 1, 10)
     except (TypeError, ValueError) as error:
+        given = ", ".join(training.lr_scheduler_kwargs) or "none"
         raise BadInput(
-            f"training.lr_scheduler_type: {name!r} needs settings that a profile does not have: {error}",
+            f"training.lr_scheduler_kwargs: {training.lr_scheduler_type!r} cannot be made with the settings {given}: "
+            f"{error}",
             where=f"profile {profile.name}",
-            fix='Use "cosine", "linear" or "constant_with_warmup".',
+            fix='Use its own settings, or another schedule: "cosine", "linear", "constant_with_warmup".',
         ) from error

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from lora_tui.jobs.base_width import Width, base_width
 from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.profiles import Profile
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -17,6 +19,8 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers import logging as transformers_logging
+
+from lora_tui.worker.new_tokens import TOKENIZER, make_room_for_adapter
 
 transformers_logging.disable_progress_bar()
 
@@ -78,16 +82,54 @@ def load_config(base: str) -> Any:
     return _from(AutoConfig, base, "configuration")
 
 
-def load_model(base: str, *, bf16: bool | None, device: str) -> Any:
-    """The base's weights on `device`. Raises BadInput when there are none."""
-    return _from(AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=bf16)).to(device)
+def load_base(base: str, profile: Profile, device: str) -> Any:
+    """The weights of a profile's base as it is trained: in the width and the bits that the profile asks for."""
+    bits = 4 if profile.model.load_in_4bit else 8 if profile.model.load_in_8bit else 16
+    training = profile.training
+    return load_model(base, bf16=training.bf16, fp16=training.fp16, device=device, bits=bits)
 
 
-def dtype_for(device: str, *, bf16: bool | None) -> torch.dtype:
-    """fp32 on a CPU unless bf16 is asked for; bf16 on a GPU that has it."""
-    if bf16 or (device.startswith("cuda") and torch.cuda.is_bf16_supported()):
-        return torch.bfloat16
-    return torch.float32
+def load_model(base: str, *, bf16: bool | None, device: str, fp16: bool = False, bits: int = 16) -> Any:
+    """The base's weights on `device`, in 8 or 4 bits (bitsandbytes) where `bits` says so.
+
+    Raises BadInput when there are none.
+    """
+    dtype = dtype_for(device, bf16=bf16, fp16=fp16)
+    if bits == 16:
+        return _from(AutoModelForCausalLM, base, "model", dtype=dtype).to(device)
+    return _from(
+        AutoModelForCausalLM,
+        base,
+        "model",
+        dtype=dtype,
+        quantization_config=_quantized(bits, dtype),
+        device_map={"": torch.cuda.current_device() if device == "cuda" else device},
+    )
+
+
+def dtype_for(device: str, *, bf16: bool | None, fp16: bool = False) -> torch.dtype:
+    """What the base is held and computed in on `device`."""
+    return getattr(torch, width_for(device, bf16=bf16, fp16=fp16))
+
+
+def width_for(device: str, *, bf16: bool | None, fp16: bool = False) -> Width:
+    """The name of it."""
+    gpu = device.startswith("cuda")
+    return base_width(bf16=bf16, fp16=fp16, gpu=gpu, gpu_bf16=gpu and torch.cuda.is_bf16_supported())
+
+
+def _quantized(bits: int, dtype: torch.dtype) -> Any:
+    """nf4 with quantised constants (Dettmers et al. 2023), or LLM.int8."""
+    from transformers import BitsAndBytesConfig
+
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def device_here() -> str:
@@ -111,9 +153,15 @@ def load_adapter(model: Any, adapter: str) -> Any:
     if not (Path(adapter) / "adapter_config.json").is_file():
         raise BadInput("there is no adapter here", where=adapter, fix="It is the folder with adapter_config.json.")
     try:
+        make_room_for_adapter(model, adapter)
         return PeftModel.from_pretrained(model, adapter)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise BadInput(f"the adapter does not fit this base: {_first_line(error)}", where=adapter) from error
+
+
+def has_tokenizer(adapter: str) -> bool:
+    """Whether the adapter was trained with new tokens, which its own tokenizer knows."""
+    return bool(adapter) and (Path(adapter) / TOKENIZER).is_file()
 
 
 def versions() -> dict[str, str]:

@@ -20,7 +20,7 @@ from lora_tui.jobs.job import Measure
 from lora_tui.jobs.measured import Measured, Module
 from lora_tui.worker import loading
 from lora_tui.worker.arguments import sft_config
-from lora_tui.worker.lora import with_lora
+from lora_tui.worker.lora import with_lora, without_beginning
 from lora_tui.worker.peak import peak_bytes
 from lora_tui.workspace.profiles import Profile
 
@@ -40,7 +40,7 @@ def count(config: Any, profile: Profile) -> Measured:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
         total = sum(weight.numel() for weight in model.parameters())
-        tuned = with_lora(model, profile)
+        tuned = with_lora(model, without_beginning(profile), range(len(profile.lora.new_tokens)))
     trained = [(name, weight.numel()) for name, weight in tuned.named_parameters() if weight.requires_grad]
     return Measured(parameters=total, trainable=sum(number for _, number in trained), modules=table(trained))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,26 @@ from lora_tui.worker.callbacks.guards import Guards
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.collate import Padded, as_dataset
 from lora_tui.worker.continuing import with_adapter
+from lora_tui.worker.eva import begin_from_rows
 from lora_tui.worker.fingerprint import fingerprint
 from lora_tui.worker.forgetting.keeping import Keeping, keeping
 from lora_tui.worker.global_batch import shared
 from lora_tui.worker.hardware import HardwareWatch
 from lora_tui.worker.launch import TooLarge
 from lora_tui.worker.lora import with_lora
+from lora_tui.worker.new_tokens import NewTokens, add_tokens, make_room, make_room_for_adapter
 from lora_tui.worker.oom import Batch
 from lora_tui.worker.reporters import integrations
 from lora_tui.worker.requests import Ended, Requests
 from lora_tui.worker.saving import save_adapter
+from lora_tui.worker.taken_out import keep_beginning
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
 from lora_tui.worker.tokenize import Tokens
 from lora_tui.worker.trainer import AssistantTrainer
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.sanity import mutates_base
 
 ADAPTER = "adapter"
 
@@ -46,6 +51,7 @@ class Prepared:
     """What stays the same however often a run has to take its steps again."""
 
     tokenizer: Any
+    pieces: NewTokens
     rows: list[Tokens]
     validation: list[Tokens]
     device: str
@@ -89,7 +95,7 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
             if half_changed:  # and nothing to put back over it
                 ready.model = None
                 oom.free()
-                ready.model = _model(job, ready.device, log)
+                ready.model = _model(job, folder, ready.tokenizer, ready.pieces, ready.rows, ready.device, log)
                 ready.keeping.watch(ready.model)
             trainer = _trainer(job, folder, log, ready, batch, point, controls, best)
         _end(trainer, ready, job, folder, log, controls, best, time.monotonic() - begin)
@@ -97,17 +103,18 @@ def train(job: Train, folder: Path, log: journal.Journal, asked: Requests) -> No
 
 def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, asked: Requests) -> Prepared:
     """Rows and model. Raises Ended when someone asks to stop on the way."""
-    tokenizer = loading.load_tokenizer(job.base)
+    tokenizer = loading.load_tokenizer(job.start_from if loading.has_tokenizer(job.start_from) else job.base)
+    pieces = {} if job.start_from else add_tokens(tokenizer, profile.lora.new_tokens)
     _end_if_stopped(asked)
     with ranks.first_goes_first():
         rows, validation = token_rows(job, folder, tokenizer, log)
     _end_if_stopped(asked)
     device = loading.device_here()
-    model = _model(job, device, log)
+    model = _model(job, folder, tokenizer, pieces, rows, device, log)
     _end_if_stopped(asked)
     kept = keeping(job, profile, folder, model, tokenizer, len(rows), log, asked)
     rows += kept.mixed
-    return Prepared(tokenizer, rows, validation, device, model, fingerprint(job, folder), profile, kept)
+    return Prepared(tokenizer, pieces, rows, validation, device, model, fingerprint(job, folder), profile, kept)
 
 
 def _end_if_stopped(asked: Requests) -> None:
@@ -116,19 +123,35 @@ def _end_if_stopped(asked: Requests) -> None:
         raise Ended
 
 
-def _model(job: Train, device: str, log: journal.Journal) -> Any:
+def _model(
+    job: Train,
+    folder: Path,
+    tokenizer: Any,
+    pieces: NewTokens,
+    rows: Sequence[Tokens],
+    device: str,
+    log: journal.Journal,
+) -> Any:
     """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
     torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
     if unsloth_model.builds(job.profile) and not job.start_from:
         return unsloth_model.model(job.base, job.profile)
-    model = loading.load_model(job.base, bf16=job.profile.training.bf16, device=device)
+    model = loading.load_base(job.base, job.profile, device)
     if device == "cpu":
         choose_threads(model.config.get_text_config().hidden_size)
     model.config.use_cache = False
     if job.start_from:
+        make_room_for_adapter(model, job.start_from)
         return with_adapter(model, Path(job.start_from), job.profile)
-    return with_lora(model, job.profile)
+    make_room(model, tokenizer, pieces)
+    model = with_lora(model, job.profile, pieces)
+    if mutates_base(job.profile.lora):
+        keep_beginning(model, folder, first=ranks.here().first)
+    if job.profile.lora.init_lora_weights == "eva" and checkpoints.newest(folder)[0] is None:
+        batch = job.profile.training.per_device_train_batch_size
+        begin_from_rows(model, rows, Padded(tokenizer.pad_token_id), batch, device)
+    return model
 
 
 def _trainer(
@@ -165,6 +188,7 @@ def _trainer(
         ],
     )
     trainer.telling = telling
+    trainer.profile = ready.profile
     trainer.settings = ready.settings
     trainer.penalties, trainer.meter, trainer.kept = ready.keeping.begin()
     trainer.on_spoiled = guards.not_numbers
@@ -211,7 +235,14 @@ def _end(
     ready.keeping.measure_end(ready.model, trainer.state.global_step, best_step)
     beside = ready.keeping.beside()
     if ranks.here().first:
-        save_adapter(ready.model, job.base, folder / ADAPTER, beside)
+        save_adapter(
+            ready.model,
+            job.base,
+            folder / ADAPTER,
+            beside,
+            beginning=folder if mutates_base(job.profile.lora) and not job.start_from else None,
+            tokenizer=ready.tokenizer if ready.pieces or loading.has_tokenizer(job.start_from) else None,
+        )
     log.write(
         journal.Finished(
             steps=trainer.state.global_step,

@@ -8,17 +8,24 @@ from typing import Any
 
 import torch
 
+from lora_tui.worker.arguments import schedule
 from lora_tui.worker.collate import SimilarLengths
 from lora_tui.worker.forgetting.fisher import FisherMeter
 from lora_tui.worker.forgetting.penalty import Penalty
 from lora_tui.worker.lasting import LastingTrainer
 from lora_tui.worker.loss import can_skip_masked, label_only_loss
+from lora_tui.worker.optimizers import loraplus
 from lora_tui.worker.tokenize import IGNORED
+from lora_tui.worker.wrapped_head import head_is_wrapped, loss_through_head
+from lora_tui.workspace.profiles import Profile
 
 
 class AssistantTrainer(LastingTrainer):
     """SFTTrainer on rows that are tokens already: own batches, own loss where it is equal and faster, token count."""
 
+    profile: Profile
+    optimizer: Any
+    lr_scheduler: Any
     penalties: Sequence[Penalty] = ()
     rows_in_order = 0  # of the planned batch: one that is halved later must see its rows in the same order
     meter: FisherMeter | None = None
@@ -30,6 +37,10 @@ class AssistantTrainer(LastingTrainer):
         if self.model.training:
             self.telling.tokens += int((inputs["labels"] != IGNORED).sum())
         base = self.accelerator.unwrap_model(model).get_base_model()
+        if head_is_wrapped(base):
+            shared = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+            loss, outputs = loss_through_head(model, inputs, num_items_in_batch, processes=shared)
+            return (loss, outputs) if return_outputs else loss
         alone = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
         if return_outputs or not alone or not can_skip_masked(base):
             return super().compute_loss(
@@ -85,6 +96,22 @@ class AssistantTrainer(LastingTrainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(ids) for ids in dataset["input_ids"]]
         return SimilarLengths(lengths, self.rows_in_order or self.args.train_batch_size, self.args.seed)
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The one of the profile; LoRA+ is none of Trainer's."""
+        ratio = self.profile.lora.loraplus_lr_ratio
+        if self.optimizer is None and ratio:
+            self.optimizer = loraplus(self.args, self.model if model is None else model, ratio)
+        return super().create_optimizer(model)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The one of the profile; the exponential one is none of Trainer's."""
+        if self.lr_scheduler is None:
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            chosen = self.optimizer if optimizer is None else optimizer
+            self.lr_scheduler = schedule(self.profile.training, chosen, warmup, num_training_steps)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     def create_model_card(self, *arguments: Any, **options: Any) -> None:
         """Not into every checkpoint: the adapter's own card is written when it is registered."""

@@ -35,7 +35,13 @@ def model(base: str, profile: Profile) -> Any:
     from unsloth import FastLanguageModel
 
     lora, training = profile.lora, profile.training
-    for key, value in (("lora.use_dora", lora.use_dora), ("lora.target_parameters", lora.target_parameters)):
+    of_data_or_base = isinstance(lora.init_lora_weights, str) and lora.init_lora_weights != "gaussian"
+    for key, value in (
+        ("lora.use_dora", lora.use_dora),
+        ("lora.target_parameters", lora.target_parameters),
+        ("lora.new_tokens", lora.new_tokens),
+        (f"lora.init_lora_weights = {lora.init_lora_weights}", of_data_or_base),
+    ):
         if value:
             raise BadInput(f"Unsloth does not do {key}", where=f"profile {profile.name}", fix='Use engine = "trl".')
     loaded, _ = FastLanguageModel.from_pretrained(

@@ -24,6 +24,7 @@ def test_every_shipped_profile_can_be_trained_with_every_preset(workspace: Works
         (["training.bf16=true", "training.fp16=true"], "training.fp16: bf16 and fp16"),
         (["model.load_in_4bit=true", "model.load_in_8bit=true"], "model.load_in_8bit: "),
         (["training.optim=adamw_8bits"], "training.optim: transformers knows no 'adamw_8bits'"),
+        (["training.optim=galore_adamw"], "training.optim: galore_adamw is for training whole weights"),
         (["training.lr_scheduler_type=cosin"], "training.lr_scheduler_type: "),
         (["training.lr_scheduler_type=cosine_with_min_lr"], "needs settings: min_lr or min_lr_rate"),
         (["lora.target_modules=[]"], "lora.target_modules: it names no layer"),

@@ -50,6 +50,9 @@ OPTIMIZERS: dict[str, str] = {
     "stable_adamw": "torch_optimi",
 }
 
+# Those that compress or fuse the training of whole weights: an adapter has none.
+WHOLE_WEIGHTS = tuple(name for name in OPTIMIZERS if name.startswith(("galore_", "apollo_", "lomo", "adalomo")))
+
 EXPONENTIAL = "exponential"
 
 # name: the settings of which it needs one in lr_scheduler_kwargs; empty: none

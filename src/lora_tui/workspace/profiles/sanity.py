@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles.known import OPTIMIZERS, SCHEDULES
+from lora_tui.workspace.profiles.known import OPTIMIZERS, SCHEDULES, WHOLE_WEIGHTS
 from lora_tui.workspace.profiles.schema import Lora, Profile, Training
 
 _VLLM = "vLLM cannot load such an adapter: merge it into its base before serving, or leave the key out."
@@ -67,6 +67,8 @@ def _schedule(training: Training) -> Iterator[Problem]:
         if value not in known:
             near = get_close_matches(value, known, n=3, cutoff=0.3) or known[:3]
             yield _error(f"training.{key}", f"transformers knows no {value!r}", f"For example {' or '.join(near)}.")
+    if training.optim in WHOLE_WEIGHTS:
+        yield _error("training.optim", f"{training.optim} is for training whole weights, not adapters", "adamw_torch")
     needed = SCHEDULES.get(training.lr_scheduler_type, ())
     if needed and not set(needed) & set(training.lr_scheduler_kwargs):
         yield _error(
@@ -118,12 +120,6 @@ def _beginnings(profile: Profile) -> Iterator[Problem]:
             key,
             f"{lora.init_lora_weights} takes the adapter out of the base's weights, which 8 and 4 bit do not hold",
             "Leave init_lora_weights out, or the quantisation.",
-        )
-    if mutates_base(lora) and lora.use_rslora and (lora.rank_pattern or lora.alpha_pattern):
-        yield _error(
-            key,
-            f"PEFT cannot convert {lora.init_lora_weights} for saving with use_rslora and a rank or alpha pattern",
-            "Leave one of the three out.",
         )
     if lora.target_parameters and lora.init_lora_weights != "gaussian":
         yield _error(key, f"target_parameters cannot begin as {lora.init_lora_weights}", "Leave one of them out.")
