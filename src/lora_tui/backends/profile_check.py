@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import msgspec
 
@@ -54,26 +55,29 @@ def check(workspace: Workspace, profile: Profile, *, base: str = "", progress: T
     The engine is asked only where the base is on this machine and the engine is installed: whether the target modules
     are there, and how large the adapters are. Raises BadInput for a `base` that is no model.
     """
-    found = problems(profile) + lacking(profile)
-    name = profile.model.base
-    if base:
-        name = bases.find(workspace, base)
-    elif name == bases.DEMO:
-        name = str(bases.demo_base(workspace))
-    inside = shape.of_base(name)
-    if inside is not None:
-        found += fit_problems(profile, inside)
-    if any(problem.severity == "error" for problem in found):
-        return Checked(problems=_sorted(found))
-    trained = _trained(profile, inside) if inside is not None else ()
-    if shape.config_file(name) is None or not _engine_here():
-        return Checked(problems=_sorted(found), trained=trained)
+    name = _base(workspace, profile, base)
+    seen = check_without_engine(workspace, profile, base=base)
+    if seen.errors or shape.config_file(name) is None or not _engine_here():
+        return seen
     try:
         measured = measure.ensure(workspace, name, profile, progress=progress)
     except LoraTuiError as error:
-        found.append(Problem("error", "lora", error.what, error.fix))
-        return Checked(problems=_sorted(found), trained=trained, asked_engine=True)
-    return Checked(problems=_sorted(found), trained=trained, asked_engine=True, parameters=measured.trainable)
+        wrong = Problem("error", error.what.partition(": ")[0], error.what.partition(": ")[2] or error.what, error.fix)
+        return msgspec.structs.replace(seen, problems=(wrong, *seen.problems), asked_engine=True)
+    return msgspec.structs.replace(seen, asked_engine=True, parameters=measured.trainable)
+
+
+def check_without_engine(workspace: Workspace, profile: Profile, *, base: str = "") -> Checked:
+    """The part of `check` that takes no time: what the profile says, and what is known of the base's shape."""
+    found = problems(profile) + lacking(profile)
+    inside = shape.of_base(_base(workspace, profile, base))
+    if inside is not None:
+        found += fit_problems(profile, inside)
+    refused = any(problem.severity == "error" for problem in found)
+    return Checked(
+        problems=tuple(sorted(found, key=lambda problem: problem.severity != "error")),
+        trained=() if inside is None or refused else _trained(profile, inside),
+    )
 
 
 def lacking(profile: Profile) -> list[Problem]:
@@ -175,9 +179,13 @@ def _trained(profile: Profile, base: Shape) -> tuple[Trained, ...]:
     return tuple(found)
 
 
+def _base(workspace: Workspace, profile: Profile, named: str) -> str:
+    """The folder or id to look at; a base that is not there is no error of the profile."""
+    if named:
+        return bases.find(workspace, named)
+    name = profile.model.base
+    return str(bases.demo_base(workspace)) if name == bases.DEMO else str(Path(name).expanduser())
+
+
 def _engine_here() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in _ENGINE)
-
-
-def _sorted(found: list[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(found, key=lambda problem: problem.severity != "error"))

@@ -131,6 +131,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("train.probe", "t", "try a step", "Take one real step and measure it.", "probe", hint=True),
     Action("train.fit", "f", "make it fit", "Change what makes the run fit this machine.", "make_fit"),
     Action("train.go_on", "o", "go on from", "Go on from an adapter, or begin a fresh one.", "go_on"),
+    Action(
+        "train.preset", "p", "preset", "Lay a preset over the profile: quick, stable, your own.", "preset", hint=True
+    ),
+    Action("train.new", "n", "new adapter", "Write a profile of your own from this one.", "new_adapter"),
     Action("train.other", "tab", "other list", "From profiles to datasets and back.", "other_list", hint=True),
     Action("train.scroll_down", "J", "scroll down", "Scroll the plan down.", "scroll_plan(1)"),
     Action("train.scroll_up", "K", "scroll up", "Scroll the plan up.", "scroll_plan(-1)"),
@@ -175,6 +179,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("verify.down", "J", "scroll down", "Scroll the answers down.", "scroll_answers(1)"),
     Action("verify.up", "K", "scroll up", "Scroll the answers up.", "scroll_answers(-1)"),
     Action("verify.stop", "S", "stop", "Stop the comparison; s goes on with it.", "stop"),
+    Action("form.write", "ctrl+s", "write", "Write what the form says.", "write", hint=True),
     Action("dialog.close", "escape,q", "close", "Close.", "close", hint=True),
     Action("dialog.copy", "c", "copy", "Copy the text to the clipboard of your terminal.", "copy"),
 )

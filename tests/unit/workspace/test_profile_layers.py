@@ -179,3 +179,11 @@ def test_a_new_profile_says_only_what_differs_and_is_what_was_asked_for(workspac
     with pytest.raises(BadInput, match="cannot be the name"):
         new_profile(workspace, "../mine", "tiny")
     assert path.read_text() == text
+
+
+def test_a_new_profile_may_change_what_one_backend_has(workspace: Workspace) -> None:
+    layers = settings_layers(workspace, "gerbil", ["backends.together.lora.r=4", "lora.r=8"])
+    new_profile(workspace, "mine", "gerbil", layers)
+    made = load_profile(workspace, "mine")
+    assert made.lora.r == 8
+    assert (for_backend(made, "together").lora.r, for_backend(made, "together").lora.lora_alpha) == (4, 32)

@@ -70,13 +70,14 @@ def drafted(
     base = load_profile(workspace, parent)
     given: dict[str, Any] = {"name": name, "description": description or base.description}
     made = to_profile([*below, *layers, Layer(source="the new profile", data=given)])
-    changes = _changes(msgspec.to_builtins(base), merged([Layer(source="", data={}), *layers]))
+    said = {key: value for key, value in merged(layers).items() if key not in given}
+    changes = _changes(msgspec.to_builtins(base), said)
     lines = [f"# `lora-tui profiles show {name}` prints every key with what it means, {parent}'s among them."]
     lines += _line("name", made.name, words()["name"]) + _line("description", made.description, words()["description"])
     lines += [f"{_assigned(EXTENDS, parent)} # everything that is not said here"]
     for table, inside in changes.items():
-        if not isinstance(inside, dict) or table == "backends":
-            lines += _line(table, inside, words().get(table, ""))
+        if table == "backends":
+            lines += ["", tomli_w.dumps({table: inside}).strip()]
             continue
         lines += ["", f"[{table}]"]
         for key, value in inside.items():

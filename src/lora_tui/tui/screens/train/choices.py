@@ -22,12 +22,12 @@ class Choices(msgspec.Struct, frozen=True):
     datasets: tuple[Dataset, ...]
 
 
-def read(workspace: Workspace) -> Choices:
-    """Read all of them."""
+def read(workspace: Workspace, presets: Sequence[str] = ()) -> Choices:
+    """Read all of them; the presets are laid over every profile."""
     profiles: list[tuple[str, Profile | None, str]] = []
     for name in profile_paths(workspace):
         try:
-            profiles.append((name, load_profile(workspace, name), ""))
+            profiles.append((name, load_profile(workspace, name, presets=presets, backend="local"), ""))
         except LoraTuiError as error:
             profiles.append((name, None, str(error)))
     return Choices(profiles=tuple(profiles), datasets=tuple(versions.versions(workspace)))

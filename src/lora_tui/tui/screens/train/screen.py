@@ -23,6 +23,7 @@ from lora_tui.tui.messages import RunChosen
 from lora_tui.tui.screens.dialogs.ask import AskDialog
 from lora_tui.tui.screens.dialogs.choose import ChooseDialog
 from lora_tui.tui.screens.train import choices, engine, going_on
+from lora_tui.tui.screens.train.adapter_form import AdapterForm
 from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
 from lora_tui.tui.screens.train.going_on import Onwards
 from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
@@ -32,6 +33,7 @@ from lora_tui.tui.widgets.virtual_list import VirtualList
 from lora_tui.verify.suite import sample_prompts
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.loading import preset_description, preset_paths
 from lora_tui.workspace.profiles.settings import with_settings
 
 _REST = 0.4  # seconds a choice stands before it is planned
@@ -93,6 +95,8 @@ class TrainScreen(Stage):
         self._unwanted = threading.Event()  # the plan being made
         self._plan: tuple[Pair, Plan] | None = None
         self._fitted: dict[str, tuple[str, ...]] = {}  # profile -> settings that make it fit, as asked for
+        self._presets: tuple[str, ...] = ()  # laid over every profile
+        self._new = ""  # a profile that was just written: the cursor goes there
         self._probe_wanted = False  # the next plan takes a real step
         self._starting = False
         self._onwards: dict[str, Onwards] = {}  # by profile: the adapter its run is to go on from
@@ -127,7 +131,7 @@ class TrainScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="read")
     def _read(self) -> None:
-        self.post_message(self.Read(choices.read(self.shell.workspace)))
+        self.post_message(self.Read(choices.read(self.shell.workspace, self._presets)))
 
     def on_train_screen_read(self, message: Read) -> None:
         """Fill the lists; what was chosen stays chosen, else the newest dataset and the profile it was built for."""
@@ -140,7 +144,9 @@ class TrainScreen(Stage):
         labels = [item.label for item in found.datasets]
         names = [name for name, _, _ in found.profiles]
         dataset = labels.index(pair[1].label) if pair is not None and pair[1].label in labels else 0
-        wanted = pair[0].name if pair is not None else found.datasets[dataset].manifest.profile if labels else ""
+        built_for = found.datasets[dataset].manifest.profile if labels else ""
+        wanted = self._new or (pair[0].name if pair is not None else built_for)
+        self._new = ""
         self._datasets.show(DatasetRows(found, self.shell.clock()), dataset)
         self._profiles.show(ProfileRows(found), names.index(wanted) if wanted in names else 0)
         self._settle()
@@ -251,6 +257,32 @@ class TrainScreen(Stage):
         self._choices = None
         self._fitted.clear()
         self._read()
+
+    def action_preset(self) -> None:
+        """Choose what is laid over the profile for this run."""
+        paths = preset_paths(self.shell.workspace)
+        offered = [("", "none: the profile as it is")]
+        offered += [(name, f"{name}: {preset_description(path)}") for name, path in paths.items()]
+
+        def chosen(name: str) -> None:
+            self._presets = (name,) if name else ()
+            self.query_one("#profiles").border_title = f"profile, {name}" if name else "profile"
+            self._read()
+
+        self.ask(ChooseDialog("Preset", offered, self._presets[0] if self._presets else ""), chosen)
+
+    def action_new_adapter(self) -> None:
+        """Write a profile of one's own, from the one under the cursor."""
+        parent = ""
+        if self._choices is not None and self._choices.profiles:
+            parent, _, _ = self._choices.profiles[self._profiles.cursor]
+
+        def written(name: str) -> None:
+            self._new = name
+            self.tell(f"{name} lies in {self.shell.workspace.profiles}.")
+            self._read()
+
+        self.ask(AdapterForm(self.shell.workspace, parent), written)
 
     def action_probe(self) -> None:
         """Plan again with one real step; a step that is being taken goes on."""
