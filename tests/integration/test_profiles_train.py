@@ -19,7 +19,7 @@ from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, load_profile, profile_paths
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]  # a busy machine imports for minutes
 
 STEPS = 3
 TASKS = ("coder", "researcher", "security", "architect", "reviewer")

@@ -9,17 +9,16 @@ import msgspec
 
 from lora_tui.backends import bases, measure, shape
 from lora_tui.backends.counting import Tell, unheard
+from lora_tui.backends.lacking import lacking
 from lora_tui.backends.shape import Shape
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
-from lora_tui.workspace.profiles.known import package_of
 from lora_tui.workspace.profiles.sanity import Problem, problems
 
 _MLP = ("gate_proj", "up_proj", "down_proj")
 _ENGINE = ("torch", "transformers", "trl", "peft")
 _WIDTH = 4  # bytes: adapters are held in fp32
-_INSTALL = {"bitsandbytes": "pip install 'lora-tui[quant]'"}
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -78,26 +77,6 @@ def check_without_engine(workspace: Workspace, profile: Profile, *, base: str = 
         problems=tuple(sorted(found, key=lambda problem: problem.severity != "error")),
         trained=() if inside is None or refused else _trained(profile, inside),
     )
-
-
-def lacking(profile: Profile) -> list[Problem]:
-    """The packages that the profile needs and this machine does not have."""
-    needs = {"training.optim": package_of(profile.training.optim)}
-    if profile.model.load_in_4bit or profile.model.load_in_8bit:
-        needs["model.load_in_4bit" if profile.model.load_in_4bit else "model.load_in_8bit"] = "bitsandbytes"
-    for name, package in (("wandb", "wandb"), ("mlflow", "mlflow"), ("tensorboard", "tensorboardX")):
-        if name in profile.training.report_to and _engine_here():
-            needs[f"training.report_to: {name}"] = package
-    return [
-        Problem(
-            "warning",
-            key,
-            f"needs {package}, which is not installed on this machine",
-            _INSTALL.get(package, f"Install {package} beside the engine."),
-        )
-        for key, package in needs.items()
-        if package and importlib.util.find_spec(package) is None
-    ]
 
 
 def fit_problems(profile: Profile, base: Shape) -> list[Problem]:
