@@ -111,21 +111,17 @@ def test_where_it_may_go_on_a_step_without_numbers_changes_nothing(
     assert finite(run.folder / "adapter" / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize("stop_on", [(), ("plateau",)])
 def test_a_flat_loss_is_told_and_ends_the_run_where_it_should(
-    new_run: Callable[..., Run], small_profile: Profile, few_rows: Path, stop_on: tuple[str, ...]
+    new_run: Callable[..., Run], small_profile: Profile, few_rows: Path
 ) -> None:
     profile = training(
-        small_profile, num_train_epochs=44, learning_rate=1e-12, lr_scheduler_type="constant", stop_on=stop_on
+        small_profile, num_train_epochs=44, learning_rate=1e-12, lr_scheduler_type="constant", stop_on=("plateau",)
     )
     profile = msgspec.structs.replace(profile, lora=msgspec.structs.replace(profile.lora, lora_dropout=0.0))
     profile = msgspec.structs.replace(profile, training=msgspec.structs.replace(profile.training, save_steps=100))
     view = train_here(new_run(profile=profile, dataset=str(few_rows)))
     assert warned(view) == [("plateau", 30)]
     assert view.warnings[0].message.startswith("the loss is flat: ")
-    if not stop_on:
-        assert view.state == "finished", view.failure
-        return
     word = view.last_word
     assert isinstance(word, journal.Stopped)
     assert (word.step, word.checkpoint) == (30, "checkpoints/checkpoint-30")
