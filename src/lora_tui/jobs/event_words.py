@@ -33,7 +33,8 @@ def words(event: journal.AnyEvent) -> str:
             return "goes on"
         case journal.Warned():
             place = f" at step {event.step}" if event.step else ""
-            return f"warning{place}: {event.message} {event.advice}".rstrip()
+            said = f"{event.message.rstrip('.')}. {event.advice}" if event.advice else event.message
+            return f"warning{place}: {said}"
         case journal.Tried():
             return _tried(event)
         case journal.Answer():
