@@ -21,12 +21,12 @@ from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]  # processes start slowly on a busy machine
 
 STEPS = 20  # 20 rows, batch 2, accumulation 2, 4 epochs
 
 
-def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def until(condition: Callable[[], bool], seconds: float = 200) -> None:
     """Wait for `condition`, or fail."""
     end = time.monotonic() + seconds
     while not condition():
@@ -34,7 +34,7 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.01)
 
 
-def ended(run: Run, seconds: float = 120) -> RunView:
+def ended(run: Run, seconds: float = 280) -> RunView:
     """The run when its process has ended."""
     assert supervisor.wait(run, seconds)
     return RunView.of(run)
