@@ -334,8 +334,7 @@ def write_live(workspace: Workspace, steps: int = 87) -> Run:
     """A run in the middle of its work; give it a process with `living`."""
     loading = [journal.Progress(stage="load the engine", done=0), STARTED]
     events = [*loading, journal.Progress(stage="load the base", done=0), *training(steps), HARDWARE]
-    events = [msgspec.structs.replace(event, time=NOW - len(events) + number) for number, event in enumerate(events)]
-    return write_run(workspace, "20260921-121010-train-cccc", train_job(workspace), "tiny on rust@1", events)
+    return write_run(workspace, "20260921-121010-train-cccc", train_job(workspace), "tiny on rust@1", until_now(events))
 
 
 SWEEP = "20260921-101010-sweep-aaaa"
@@ -370,3 +369,74 @@ def write_sweep(workspace: Workspace) -> Run:
     run = write_run(workspace, SWEEP, sweep, "sweep of 3: tiny on rust@1", told)
     ended(run)
     return run
+
+
+def answered(step: int) -> list[journal.AnyEvent]:
+    """What the model answers to two prompts of a suite at a step, better from step 40 and again from step 60 on."""
+    code, expected = (CODE, True) if step >= 40 else (CHATTER, False)
+    other = step >= 60
+    return [
+        journal.Sample(
+            step=step,
+            prompt="sum of a slice in Rust",
+            answer=code,
+            checks=(journal.Check("contains 'fn '", expected), journal.Check("contains '```rust'", expected)),
+        ),
+        journal.Sample(
+            step=step,
+            prompt="read a file in Rust",
+            answer=CODE if other else "I read files every day",
+            checks=(journal.Check("contains 'fn '", other, "" if other else "it is not there"),),
+        ),
+    ]
+
+
+def everything(steps: int = 87) -> list[journal.AnyEvent]:
+    """A run of which all is told: answers with checks, forgetting, a step that did not fit, a plateau, the machine."""
+    events: list[journal.AnyEvent] = [STARTED, journal.General(step=0, loss=1.91, kl=0.0, rows=32)]
+    for event in training(steps):
+        if isinstance(event, journal.Sample):
+            events += answered(event.step)
+            events.append(
+                journal.General(
+                    step=event.step, loss=1.91 + event.step / 500, kl=event.step / 2000, rows=32, start=1.91
+                )
+            )
+            continue
+        if isinstance(event, journal.Checkpoint):
+            event = msgspec.structs.replace(event, best=True)
+        events.append(event)
+        if isinstance(event, journal.Metrics) and event.step == 41:
+            events.append(OUT_OF_MEMORY)
+    events.append(PLATEAU)
+    cores = tuple(float(12 * core % 101) for core in range(16))
+    events.append(msgspec.structs.replace(HARDWARE, cores=cores, disk_free=212 << 30, process_rss=5 << 30))
+    return events
+
+
+OUT_OF_MEMORY = journal.OutOfMemory(
+    step=42,
+    per_device_train_batch_size=1,
+    gradient_accumulation_steps=16,
+    planned=61 << 30,
+    reached=79 << 30,
+    longest=8_150,
+    rows=("5c1f07",),
+)
+PLATEAU = journal.Warned(
+    message="the loss has not moved for 40 steps",
+    advice="Raise training.learning_rate, or stop: it may have learnt what there is.",
+    code="plateau",
+    step=87,
+)
+
+
+def until_now(events: list[journal.AnyEvent]) -> list[journal.AnyEvent]:
+    """These events a second apart, the last of them now."""
+    return [msgspec.structs.replace(event, time=NOW - len(events) + number) for number, event in enumerate(events)]
+
+
+def write_everything(workspace: Workspace, *more: journal.AnyEvent, steps: int = 87) -> Run:
+    """`everything` as a run in the middle of its work, and then `more`; give it a process with `living`."""
+    events = until_now([*everything(steps), *more])
+    return write_run(workspace, "20260921-121010-train-eeee", train_job(workspace), "build-rust on rust@3", events)

@@ -74,14 +74,14 @@ def _end(event: journal.AnyEvent) -> str:
 
 def out_of_memory(event: journal.OutOfMemory) -> str:
     """What did not fit, and how the run goes on."""
-    facts = [f"planned {event.planned / _GIB:.1f} GiB" if event.planned else ""]
+    facts = [f"planned {event.planned / _GIB:.1f}{'' if event.reached else ' GiB'}" if event.planned else ""]
     facts.append(f"reached {event.reached / _GIB:.1f} GiB" if event.reached else "")
     facts.append(f"longest row {event.longest:,} tokens" if event.longest else "")
     said = ", ".join(fact for fact in facts if fact)
     batch, gather = event.per_device_train_batch_size, event.gradient_accumulation_steps
     return (
-        f"out of memory at step {event.step}{' (' + said + ')' if said else ''}: "
-        f"goes on from the last checkpoint with batch {batch} × accumulation {gather}"
+        f"out of memory at step {event.step}: goes on from its checkpoint with batch {batch} × accumulation {gather}"
+        f"{' (' + said + ')' if said else ''}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from pathlib import Path
@@ -18,6 +17,7 @@ from lora_tui.jobs.foreign.scalars import scalars
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
+from trainer_states import trainer_state
 
 BEGAN = 1_790_000_000.0
 
@@ -103,19 +103,6 @@ def test_a_scalar_that_tensorflow_wrote_as_a_tensor_is_read() -> None:
     (found,) = scalars(event)
     assert (found.tag, found.step, found.time, found.value) == ("loss", 7, 12.0, 1.5)
     assert list(scalars(event[:-3])) == []
-
-
-def trainer_state(folder: Path, step: int, total: int = 40) -> None:
-    """checkpoint-<step>/trainer_state.json as Trainer writes it; its loss is not a number at step 3."""
-    place = folder / f"checkpoint-{step}"
-    place.mkdir(parents=True)
-    log = [
-        {"step": at, "epoch": at / 20, "loss": 2 / at if at != 3 else float("nan"), "learning_rate": 1e-4}
-        for at in range(1, step + 1)
-    ]
-    log.insert(5, {"step": 5, "epoch": 0.25, "eval_loss": 1.25, "eval_runtime": 0.1})
-    state = {"global_step": step, "max_steps": total, "best_model_checkpoint": str(place), "log_history": log}
-    (place / "trainer_state.json").write_text(json.dumps(state))
 
 
 def test_the_newest_trainer_state_tells_the_run_and_a_newer_one_goes_on(tmp_path: Path, workspace: Workspace) -> None:

@@ -50,9 +50,14 @@ class Decimated:
         return points[low:high]
 
     def at(self, x: float) -> float | None:
-        """The value that stood at `x`: of the last point not after it; None before the first."""
+        """The value that stood at `x`: of the last point not after it; None before the first, and after the end.
+
+        The end is as far behind the last point as that is behind the one before.
+        """
         points = self.points
         found = bisect_right(points, x, key=_x)
+        if found == len(points) > 1 and x > 2 * points[-1][0] - points[-2][0]:
+            return None
         return points[found - 1][1] if found else None
 
 

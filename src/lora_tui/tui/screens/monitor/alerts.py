@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lora_tui.jobs import journal
 from lora_tui.jobs.event_words import out_of_memory
 from lora_tui.jobs.story import Story
-from lora_tui.tui.safe_text import one_line
+from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.widgets.live_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
 
@@ -38,14 +38,19 @@ def _alert(event: journal.OutOfMemory | journal.Warned | journal.Stopped) -> Ale
 def lines(found: Sequence[Alert], most: int, width: int) -> Sequence[Line]:
     """The newest alerts in at most `most` lines."""
     shown: list[Line] = []
+    hidden = len(found)
     for number, (text, tone) in enumerate(reversed(found)):
         wrapped = list(wrap(text, width - 4))
         room = most - len(shown)
         if number and len(wrapped) > room:
             break
+        hidden -= 1
         if len(wrapped) > room:
             wrapped = [*wrapped[: room - 1], wrapped[room - 1][: width - 5] + "…"]
         shown += [[(f" {'!' if not row else ' '} {line}", tone)] for row, line in enumerate(wrapped)]
         if len(shown) >= most:
             break
+    if hidden and shown:
+        text, tone = shown[-1][0]
+        shown[-1] = [(fit(f"{text}  ({hidden} more in the log)", width - 1).rstrip(), tone)]
     return shown

@@ -33,7 +33,7 @@ def lines(
         for check in chosen.checks
         if not check.passed
     ]
-    for line in plain(chosen.answer).strip().splitlines():
+    for line in filter(str.strip, plain(chosen.answer).splitlines()):
         shown += [[(f"   {piece}", "")] for piece in wrap(line, width - 4)]
     return shown
 

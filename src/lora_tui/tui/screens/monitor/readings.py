@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from lora_tui.jobs.duration import to_go
 from lora_tui.jobs.journal import Gpu, Metrics
 from lora_tui.tui.safe_text import fit, one_line
+from lora_tui.tui.screens.monitor.points import RATE
 from lora_tui.tui.screens.monitor.watch import Detail, Played
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
 from lora_tui.tui.wording import STATES, duration, gib
@@ -31,7 +32,7 @@ def left(detail: Detail, width: int) -> Sequence[Line]:
         pace = f"   {detail.last.tokens_per_second:,.0f} tokens/s" if detail.last.tokens_per_second else ""
         lines.append([_text("rate", f"{detail.last.learning_rate:.2e}{pace}")])
         if _has_learnt(detail, width):
-            lines.append([_text("suite" if detail.passed is not None else "saved", _learnt(detail))])
+            lines.append([_text("suite" if detail.passed is not None else "saved", _learnt(detail) or "nothing yet")])
     if detail.hardware is not None:
         found = detail.hardware
         lines.append(_measured("cpu", f"{found.cpu:.0f} %", found.cpu / 100, width, crowded=True))
@@ -85,7 +86,8 @@ def cores(percent: Sequence[float], width: int) -> str:
 
 def at(step: float, names: Mapping[str, float | None], width: int) -> Line:
     """The value of every curve at one step."""
-    said = [f"{name} {value:.4g}" for name, value in names.items() if value is not None]
+    short = {RATE: "lr"}
+    said = [f"{short.get(name, name)} {value:.3g}" for name, value in names.items() if value is not None]
     return [(f" step {step:.0f}   ", "accent"), (fit("   ".join(said), max(0, width - 14)).rstrip(), "")]
 
 
@@ -189,5 +191,5 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
 def _playing(played: Played) -> list[Piece]:
     clock = time.strftime("%H:%M:%S", time.localtime(played.moment)) if played.moment else "…"
     how = "at its end" if played.ended else f"{played.speed}×" if played.playing else "stands still"
-    keys = "p plays and halts   ←/→ a step   </> speed   esc ends"
+    keys = "p plays   ←→ step   <> speed   esc ends"
     return [(f"{clock}  {how}   ", "accent"), (keys, "muted")]

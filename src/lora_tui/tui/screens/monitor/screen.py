@@ -229,7 +229,8 @@ class MonitorScreen(Stage):
         line = self.query_one("#next", LiveLines)
         if cursor is not None and not self._marked and self._shown:
             lines = self._curves[self._shown[0]].lines
-            values = {name: points.at(cursor) for name, points in lines.items()}
+            said = {series.name for series in self._charts.kind.series}  # in the chart's own legend
+            values = {name: points.at(cursor) for name, points in lines.items() if name not in said}
             line.show(lambda width: [readings.at(cursor, values, width)])
         else:
             line.show(partial(readings.next_step, detail, adapter))
@@ -321,6 +322,7 @@ class MonitorScreen(Stage):
     def action_chart(self, by: int) -> None:
         """Make another chart the large one."""
         self._charts.next_kind(by)
+        self._show_readings()
 
     def action_zoom(self, factor: float) -> None:
         """Show less or more of the steps."""
