@@ -7,6 +7,7 @@ import msgspec
 from lora_tui.backends.hardware import Machine
 from lora_tui.backends.memory import Batch, Holding, Storage
 from lora_tui.jobs.audit import Audited, Counted
+from lora_tui.jobs.base_width import Width, base_width
 from lora_tui.workspace.profiles import Profile
 
 # What the engine's libraries take before the first weight: imports, threads' stacks, the rows. Measured on this stack
@@ -18,6 +19,9 @@ PART_VALUES = 1 << 18
 
 # There, checkpointing leaves out as many layers as keep no more than this together.
 KEPT = 1 << 30
+
+
+_STORED: dict[Width, Storage] = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -48,7 +52,7 @@ def has_bf16(name: str) -> bool:
 def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
     """How our engine holds a run of `profile`.
 
-    PEFT keeps adapters in fp32 whatever the base is held in; TRL casts them to bf16 on a 4-bit base.
+    PEFT keeps adapters in fp32 whatever the base is held in; TRL casts them to bf16 on a base in 8 or 4 bits.
     """
     training, model = profile.training, profile.model
     packed = model.load_in_4bit or model.load_in_8bit
@@ -57,13 +61,12 @@ def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
         storage = "nf4-dq"
     elif model.load_in_8bit:
         storage = "int8"
-    elif training.fp16:
-        storage = "fp16"
     else:
-        storage = "bf16" if place.gpu or training.bf16 else "fp32"
+        width = base_width(bf16=training.bf16, fp16=training.fp16, gpu=place.gpu, gpu_bf16=place.bf16)
+        storage = _STORED[width]
     return Holding(
         storage=storage,
-        adapter_width=2 if packed and place.gpu else 4,
+        adapter_width=2 if packed else 4,
         autocast=place.gpu,
         optim=training.optim,
         loss="fused" if place.gpu else "labels",
