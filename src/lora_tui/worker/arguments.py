@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import get_scheduler
@@ -16,9 +17,12 @@ from lora_tui.workspace.profiles.known import EXPONENTIAL
 from lora_tui.workspace.profiles.sanity import refuse
 
 
-def sft_config(profile: Profile, folder: Path, device: str, *, validation: bool) -> SFTConfig:
+def sft_config(
+    profile: Profile, folder: Path, device: str, *, validation: bool, sharding: dict[str, Any] | None = None
+) -> SFTConfig:
     """[training] of the profile as trl.SFTConfig, with every surprising default of it switched off.
 
+    sharding: what FSDP2 wants of it, where the base is in pieces over the GPUs.
     Raises BadInput, which names the key, for what cannot be together in the profile or on this device.
     """
     refuse(profile)
@@ -69,6 +73,7 @@ def sft_config(profile: Profile, folder: Path, device: str, *, validation: bool)
         prediction_loss_only=True,
         disable_tqdm=True,
         report_to="none",
+        **(sharding or {}),
     )
 
 

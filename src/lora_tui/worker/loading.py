@@ -82,10 +82,15 @@ def load_config(base: str) -> Any:
     return _from(AutoConfig, base, "configuration")
 
 
-def load_base(base: str, profile: Profile, device: str) -> Any:
-    """The weights of a profile's base as it is trained: in the width and the bits that the profile asks for."""
+def load_base(base: str, profile: Profile, device: str, *, sharded: bool = False) -> Any:
+    """The weights of a profile's base as it is trained: in the width and the bits that the profile asks for.
+
+    sharded: they stay in RAM, from where FSDP2 takes them to the GPUs.
+    """
     bits = 4 if profile.model.load_in_4bit else 8 if profile.model.load_in_8bit else 16
     training = profile.training
+    if sharded and bits == 16:
+        return _from(AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=training.bf16, fp16=training.fp16))
     return load_model(base, bf16=training.bf16, fp16=training.fp16, device=device, bits=bits)
 
 
@@ -137,6 +142,11 @@ def device_here() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def room(device: str) -> int:
+    """Bytes of memory of one GPU; 0 where there is none."""
+    return int(torch.cuda.get_device_properties(0).total_memory) if device == "cuda" else 0
 
 
 def device_name(device: str) -> str:

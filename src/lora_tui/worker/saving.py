@@ -23,11 +23,13 @@ def save_adapter(
     *,
     beginning: Path | None = None,
     tokenizer: Any = None,
+    weights: dict[str, Any] | None = None,
 ) -> None:
     """The adapter in PEFT's layout, with what `beside` puts into its folder, which appears only when it is complete.
 
     beginning: the run folder, where the adapter's first weights were taken out of the base (see `taken_out`): it is
     saved as one that belongs on the original base.
+    weights: by the model's own names, where the model itself holds only pieces of them.
     tokenizer: goes beside the adapter where it has tokens that the base's does not have.
     """
     model.peft_config["default"].base_model_name_or_path = base
@@ -35,7 +37,7 @@ def save_adapter(
     try:
         draft.chmod(0o755)
         if beginning is None:
-            model.save_pretrained(draft)
+            model.save_pretrained(draft, **({} if weights is None else {"state_dict": weights}))
         else:
             _save_for_original_base(model, draft, beginning)
         if tokenizer is not None:

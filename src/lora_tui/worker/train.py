@@ -13,7 +13,7 @@ import torch
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming, unsloth_model
+from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming, sharding, unsloth_model
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.best import Best
@@ -110,6 +110,8 @@ def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, a
         rows, validation = token_rows(job, folder, tokenizer, log)
     _end_if_stopped(asked)
     device = loading.device_here()
+    if sharding.wanted(job, device, log, room=loading.room(device)):
+        sharding.prepare()
     model = _model(job, folder, tokenizer, pieces, rows, device, log)
     _end_if_stopped(asked)
     kept = keeping(job, profile, folder, model, tokenizer, len(rows), log, asked)
@@ -137,7 +139,7 @@ def _model(
     torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
     if unsloth_model.builds(job.profile) and not job.start_from:
         return unsloth_model.model(job.base, job.profile)
-    model = loading.load_base(job.base, job.profile, device)
+    model = loading.load_base(job.base, job.profile, device, sharded=sharding.is_prepared())
     if device == "cpu":
         choose_threads(model.config.get_text_config().hidden_size)
     model.config.use_cache = False
@@ -172,7 +174,13 @@ def _trainer(
         guards.recall(log.path, point.step)
     trainer = AssistantTrainer(
         model=ready.model,
-        args=sft_config(profile, folder, ready.device, validation=bool(ready.validation)),
+        args=sft_config(
+            profile,
+            folder,
+            ready.device,
+            validation=bool(ready.validation),
+            sharding=sharding.settings() if sharding.is_prepared() else None,
+        ),
         train_dataset=as_dataset(ready.rows),
         eval_dataset=as_dataset(ready.validation) if ready.validation else None,
         processing_class=ready.tokenizer,
@@ -234,6 +242,7 @@ def _end(
         )
     ready.keeping.measure_end(ready.model, trainer.state.global_step, best_step)
     beside = ready.keeping.beside()
+    weights = sharding.whole_weights(trainer)
     if ranks.here().first:
         save_adapter(
             ready.model,
@@ -242,6 +251,7 @@ def _end(
             beside,
             beginning=folder if mutates_base(job.profile.lora) and not job.start_from else None,
             tokenizer=ready.tokenizer if ready.pieces or loading.has_tokenizer(job.start_from) else None,
+            weights=weights,
         )
     log.write(
         journal.Finished(
