@@ -18,7 +18,7 @@ from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles import Forgetting, Profile
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
@@ -38,6 +38,7 @@ def three(tiny_base: Path, small_dataset: Path, small_profile: Profile) -> list[
     def one(setting: str, lora: dict[str, Any], training: dict[str, Any]) -> Prepared:
         profile = msgspec.structs.replace(
             small_profile,
+            forgetting=Forgetting(measure=False),
             lora=msgspec.structs.replace(small_profile.lora, **lora),
             training=msgspec.structs.replace(
                 small_profile.training, max_steps=2, eval_steps=1, report_to=(), **training

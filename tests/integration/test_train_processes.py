@@ -21,7 +21,7 @@ from lora_tui.jobs.job import Prompt
 from lora_tui.jobs.supervisor import Process, Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace import toml
-from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles import Forgetting, Profile
 from train_here import train_here
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
@@ -77,7 +77,7 @@ def steady(small_profile: Profile) -> Profile:
     """The small profile without dropout, whose random numbers every process draws for itself."""
     lora = msgspec.structs.replace(small_profile.lora, lora_dropout=0.0)
     training = msgspec.structs.replace(small_profile.training, num_train_epochs=2, eval_steps=5)
-    return msgspec.structs.replace(small_profile, lora=lora, training=training)
+    return msgspec.structs.replace(small_profile, lora=lora, training=training, forgetting=Forgetting(measure=False))
 
 
 @pytest.fixture

@@ -90,7 +90,9 @@ def load_base(base: str, profile: Profile, device: str, *, sharded: bool = False
     bits = 4 if profile.model.load_in_4bit else 8 if profile.model.load_in_8bit else 16
     training = profile.training
     if sharded and bits == 16:
-        return _from(AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=training.bf16, fp16=training.fp16))
+        return _from(
+            AutoModelForCausalLM, base, "model", dtype=dtype_for(device, bf16=training.bf16, fp16=training.fp16)
+        )
     return load_model(base, bf16=training.bf16, fp16=training.fp16, device=device, bits=bits)
 
 
