@@ -42,9 +42,9 @@ class Case(msgspec.Struct, frozen=True):
 
 CASES = (
     Case(
-        "qwen2 0.13B, all-linear",
+        "qwen2 0.08B, all-linear",
         "qwen2",
-        {"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "num_attention_heads": 12}
+        {"hidden_size": 768, "num_hidden_layers": 6, "intermediate_size": 3072, "num_attention_heads": 12}
         | {"num_key_value_heads": 2, "vocab_size": 32_000, "tie_word_embeddings": True},
         Lora(r=16),
         Training(per_device_train_batch_size=2),
@@ -56,8 +56,8 @@ CASES = (
         {"hidden_size": 1024, "num_hidden_layers": 8, "intermediate_size": 2816, "num_attention_heads": 16}
         | {"num_key_value_heads": 16, "vocab_size": 32_000, "tie_word_embeddings": False},
         Lora(r=8, lora_dropout=0.1, target_modules=ATTENTION),
-        Training(per_device_train_batch_size=4),
-        512,
+        Training(per_device_train_batch_size=2),
+        384,
     ),
     Case(
         "qwen3 0.09B, checkpointing",
@@ -66,7 +66,7 @@ CASES = (
         | {"num_key_value_heads": 4, "head_dim": 128, "vocab_size": 16_000, "tie_word_embeddings": True},
         Lora(r=64),
         Training(gradient_checkpointing=True),
-        2048,
+        1024,
     ),
     Case(
         "qwen2 0.22B, 150k vocabulary, bf16",
@@ -75,16 +75,16 @@ CASES = (
         | {"num_key_value_heads": 2, "vocab_size": 151_936, "tie_word_embeddings": True},
         Lora(r=8, target_modules=ATTENTION),
         Training(per_device_train_batch_size=2, bf16=True),
-        512,
+        192,
     ),
     Case(
-        "qwen2 0.01B, long rows, no checkpointing",
+        "qwen2 0.01B, long rows",
         "qwen2",
         {"hidden_size": 256, "num_hidden_layers": 8, "intermediate_size": 1024, "num_attention_heads": 4}
         | {"num_key_value_heads": 2, "vocab_size": 8_000, "tie_word_embeddings": True},
         Lora(r=16),
         Training(per_device_train_batch_size=4),
-        2048,
+        1536,
     ),
 )
 
@@ -104,11 +104,11 @@ def measured(scratch: Path) -> Iterator[tuple[Case, int, int, int]]:
 
 
 def profile_of(case: Case, base: str) -> Profile:
-    """Two steps of two micro-batches."""
+    """Two steps of one micro-batch."""
     training = msgspec.structs.replace(
         case.training,
         max_steps=2,
-        gradient_accumulation_steps=2,
+        gradient_accumulation_steps=1,
         max_length=case.length,
         eval_steps=1,
         save_steps=1,
@@ -201,7 +201,7 @@ def make(number: int, scratch: Path) -> None:
     folder = scratch / f"dataset{number}"
     folder.mkdir()
     rows, longest, labels = [], 0, 0
-    while len(rows) < 4 * case.training.per_device_train_batch_size:
+    while len(rows) < 2 * case.training.per_device_train_batch_size:
         low, high = 1, 2 * case.length
         while high - low > 1:  # as many words as fit
             middle = (low + high) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 
 import msgspec
@@ -109,3 +110,24 @@ def test_a_base_from_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch:
     (tmp_path / "models--lab--model" / "refs").mkdir(parents=True)
     (tmp_path / "models--lab--model" / "refs" / "main").write_text("abc123")
     assert bases.fingerprint("lab/model") == "lab/model@abc123"
+
+
+def test_a_base_that_cannot_be_fetched_is_still_told_what_it_would_need(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = Profile(name="x", model=Model(base="Qwen/Qwen2.5-Coder-14B-Instruct"))
+    dataset = run_stories.write_dataset(workspace)
+
+    def unreachable(*asked: object, **told: object) -> None:
+        raise LoraTuiError("cannot load the base's tokenizer", fix="Give an existing folder.")
+
+    monkeypatch.setattr(plan.audits, "ensure", unreachable)
+    with pytest.raises(LoraTuiError) as caught:
+        plan.plan(workspace, profile, dataset)
+    needs = re.search(r"^Give an existing folder\. By its shape it would need about (\d+\.\d) GiB", caught.value.fix)
+    assert needs is not None
+    assert float(needs[1]) > 14.8e9 * 2 / 1024**3  # its weights alone
+    unknown = msgspec.structs.replace(profile, model=Model(base="lab/nobody-knows"))
+    with pytest.raises(LoraTuiError) as caught:
+        plan.plan(workspace, unknown, dataset)
+    assert caught.value.fix == "Give an existing folder."

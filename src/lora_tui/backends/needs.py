@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from lora_tui.backends import shape as shapes
-from lora_tui.backends.memory import Estimate, estimate
-from lora_tui.backends.place import Place, batches_of, holding_of
+from lora_tui.backends.memory import Batch, Estimate, estimate
+from lora_tui.backends.place import Place, batches_of, fullest_part, holding_of
 from lora_tui.backends.shape import Shape
 from lora_tui.jobs.audit import Audited
 from lora_tui.jobs.measured import Measured
@@ -31,6 +31,25 @@ def inside(base: str, profile: Profile, audited: Audited, measured: Measured | N
     targets = targets_of(profile)
     trainable = measured.trainable if measured else shape.trainable(targets, profile.lora.r)
     return Inside(shape, targets, trainable, parameters, profile.lora.r)
+
+
+def by_shape(profile: Profile, base: str, place: Place) -> Estimate | None:
+    """The estimate for rows as long as max_length, half of them labels: where no row could be counted.
+
+    None for a base whose shape is not known.
+    """
+    shape = shapes.of_base(base)
+    if shape is None:
+        return None
+    rows, length = profile.training.per_device_train_batch_size, profile.training.max_length
+    targets = targets_of(profile)
+    return estimate(
+        shape,
+        targets,
+        shape.trainable(targets, profile.lora.r),
+        fullest_part(Batch(rows=rows, length=length, labels=rows * length // 2), shape.hidden, place),
+        holding_of(profile, place),
+    )
 
 
 def targets_of(profile: Profile) -> tuple[str, ...] | str:

@@ -96,9 +96,13 @@ def batches_of(profile: Profile, audited: Audited, place: Place) -> tuple[Batch,
             length, labels = training.max_length, training.max_length * rows
         return Batch(rows=rows, length=length, labels=labels)
 
-    train = fullest(counted, training.packing)
-    if not place.gpu and audited.hidden_size:
-        part = max(1, PART_VALUES // audited.hidden_size // train.length)
-        rows = min(train.rows, part)
-        train = Batch(rows=rows, length=train.length, labels=max(1, train.labels * rows // train.rows))
+    train = fullest_part(fullest(counted, training.packing), audited.hidden_size, place)
     return train, fullest(validation, False) if validation.rows else None
+
+
+def fullest_part(batch: Batch, hidden: int, place: Place) -> Batch:
+    """What of a micro-batch is in memory at a time: all of it on a GPU."""
+    if place.gpu or not hidden:
+        return batch
+    rows = min(batch.rows, max(1, PART_VALUES // hidden // batch.length))
+    return Batch(rows=rows, length=batch.length, labels=max(1, batch.labels * rows // batch.rows))

@@ -9,11 +9,12 @@ import msgspec
 
 from lora_tui.backends import advice, audits, bases, fit, measure, memory, pace, probe
 from lora_tui.backends.advice import Advice
+from lora_tui.backends.counting import Cancelled
 from lora_tui.backends.fit import Change
 from lora_tui.backends.hardware import machine
 from lora_tui.backends.intact import check_intact
 from lora_tui.backends.lacking import missing
-from lora_tui.backends.needs import inside, needed
+from lora_tui.backends.needs import by_shape, inside, needed
 from lora_tui.backends.pace import Pace, Price
 from lora_tui.backends.place import Place, holding_of, place_of
 from lora_tui.dataset.model import Dataset
@@ -21,6 +22,7 @@ from lora_tui.jobs.audit import Audited, Finding
 from lora_tui.jobs.measured import Measured
 from lora_tui.jobs.probed import Probed
 from lora_tui.workspace.config import load_config
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, Training
 
@@ -76,12 +78,17 @@ def plan(
 
     check_intact(dataset)
     base = bases.resolve(workspace, profile)
-    audited = audits.ensure(workspace, dataset, base, profile, progress=tell, cancelled=cancelled)
+    place = place_of(machine(workspace.root))
+    try:
+        audited = audits.ensure(workspace, dataset, base, profile, progress=tell, cancelled=cancelled)
+    except Cancelled:
+        raise
+    except LoraTuiError as error:
+        raise _with_estimate(error, profile, base, place) from error
     measured = measure.ensure(workspace, base, profile, progress=tell, cancelled=cancelled)
     found = probe.remembered(workspace, base, profile, dataset)
     if take_step:
         found = probe.take(workspace, base, profile, dataset, progress=tell, cancelled=cancelled)
-    place = place_of(machine(workspace.root))
     known = inside(base, profile, audited, measured)
     estimate = needed(profile, known, audited, place)
     steps = steps_of(audited.train.rows, profile.training)
@@ -128,6 +135,16 @@ def plan(
         advice=advice.advise(facts),
         warnings=tuple(_warnings(profile, audited, total, place)),
     )
+
+
+def _with_estimate(error: LoraTuiError, profile: Profile, base: str, place: Place) -> LoraTuiError:
+    """Why no row could be counted, with what the run would need all the same, where the base's shape is known."""
+    made = by_shape(profile, base, place)
+    if made is None:
+        return error
+    needs, free = (f"{number / memory.GIB:.1f} GiB" for number in (made.total, place.available))
+    said = f"By its shape it would need about {needs} of the {free} free on {place.name}, for rows of max_length."
+    return type(error)(error.what, where=error.where, fix=f"{error.fix} {said}".strip())
 
 
 def steps_of(rows: int, training: Training) -> int:
