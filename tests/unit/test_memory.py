@@ -21,7 +21,7 @@ from lora_tui.workspace.profiles.settings import with_settings
 
 GIB = 1024**3
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-GPU = Place("NVIDIA A100", gpu=True, available=80 * GIB, total=80 * GIB)
+GPU = Place("NVIDIA A100", gpu=True, available=80 * GIB, total=80 * GIB, bf16=True)
 CPU = Place("CPU, 16 cores", gpu=False, available=64 * GIB, total=64 * GIB)
 SEVEN = "Qwen/Qwen2.5-Coder-7B-Instruct"
 

@@ -21,6 +21,7 @@ class Inside(msgspec.Struct, frozen=True):
     trainable: int
     parameters: int  # of the base; 0: as the shape says
     r: int
+    engine: int = 0  # bytes that the engine took to count its weights; 0: not known
 
 
 def inside(base: str, profile: Profile, audited: Audited, measured: Measured | None) -> Inside:
@@ -30,7 +31,7 @@ def inside(base: str, profile: Profile, audited: Audited, measured: Measured | N
     shape = shapes.of_base(base) or shapes.guessed(audited.layers, audited.hidden_size, audited.vocabulary, total)
     targets = targets_of(profile)
     trainable = measured.trainable if measured else shape.trainable(targets, profile.lora.r)
-    return Inside(shape, targets, trainable, parameters, profile.lora.r)
+    return Inside(shape, targets, trainable, parameters, profile.lora.r, measured.engine if measured else 0)
 
 
 def by_shape(profile: Profile, base: str, place: Place) -> Estimate | None:
@@ -69,7 +70,7 @@ def needed(profile: Profile, base: Inside, audited: Audited, place: Place, proce
         base.targets,
         base.trainable * profile.lora.r // base.r,
         train,
-        holding_of(profile, place, processes),
+        holding_of(profile, place, processes, base.engine),
         parameters=base.parameters,
         validation=validation,
     )

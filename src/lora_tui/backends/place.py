@@ -10,9 +10,11 @@ from lora_tui.jobs.audit import Audited, Counted
 from lora_tui.jobs.base_width import Width, base_width
 from lora_tui.workspace.profiles import Profile
 
-# What the engine's libraries take before the first weight: imports, threads' stacks, the rows. Measured on this stack
-# (torch 2.13, transformers 5.23, trl 1.16, peft 0.21) as the peak of a run of a model of a few hundred kilobytes.
-ENGINE = 600 * 1024**2
+# What the engine takes beside a model: on this stack (torch 2.13, transformers 5.23, trl 1.16, peft 0.21) 400 MiB for
+# counting a base's weights, which a machine measures for itself, and 300 MiB more once it trains. Chosen on a run of
+# the demo's base of 2 million weights.
+COUNTING = 400 * 1024**2
+TRAINING = 300 * 1024**2
 
 # On a CPU a micro-batch is computed in parts that its caches hold: so many hidden values, and one row at the least.
 PART_VALUES = 1 << 18
@@ -49,8 +51,8 @@ def has_bf16(name: str) -> bool:
     return not any(old in name for old in ("T4", "V100", "P100", "P40", "GTX", "RTX 20", "TITAN", "Quadro"))
 
 
-def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
-    """How our engine holds a run of `profile`.
+def holding_of(profile: Profile, place: Place, processes: int = 1, engine: int = 0) -> Holding:
+    """How our engine holds a run of `profile`; `engine`: bytes it took to count the base's weights, 0: not known.
 
     PEFT keeps adapters in fp32 whatever the base is held in; TRL casts them to bf16 on a base in 8 or 4 bits.
     """
@@ -75,7 +77,7 @@ def holding_of(profile: Profile, place: Place, processes: int = 1) -> Holding:
         dropout=profile.lora.lora_dropout > 0,
         anchors=2 * (profile.forgetting.ewc > 0) + (profile.forgetting.l2 > 0),
         counted="device" if place.gpu else "process",
-        runtime=Holding().runtime if place.gpu else ENGINE,
+        runtime=Holding().runtime if place.gpu else (engine or COUNTING) + TRAINING,
         gpus=processes,
         sharded=training.parallel == "fsdp2" and processes > 1,
     )
