@@ -26,7 +26,8 @@ for step in range(60, 4000):
     log.write(journal.Metrics(step=step, epoch=step / 100, loss=loss, learning_rate=3e-3 * (1 - step / 4000),
         grad_norm=1 + 0.3 * math.sin(step), tokens=step * 800, tokens_per_second=2400 + step % 97, step_seconds=0.2))
     if step % 5 == 0:
-        log.write(journal.Hardware(cpu=60 + step % 35, ram_used=(9 + step % 5) << 30, ram_total=64 << 30,
+        cores = tuple(float((step * core) % 101) for core in range(16))
+        log.write(journal.Hardware(cores=cores, disk_free=(212 << 30) - (step << 20), cpu=60 + step % 35, ram_used=(9 + step % 5) << 30, ram_total=64 << 30,
             gpus=(journal.Gpu(name="NVIDIA H200", memory_used=(70 + step % 9) << 30, memory_total=140 << 30,
                 utilization=90.0 + step % 10, temperature=60.0 + step % 7, power=600.0 + step % 40),)))
     if step % 50 == 0:
@@ -53,12 +54,14 @@ def live(workspace: Workspace) -> Iterator[Path]:
     child.wait()
 
 
-def test_a_live_monitor_stays_within_two_kilobytes_a_second(live: Path) -> None:
-    with Terminal(app(live, "app", "monitor")) as terminal:
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
+def test_a_live_monitor_stays_within_two_kilobytes_a_second(live: Path, columns: int, rows: int) -> None:
+    with Terminal(app(live, "app", "monitor"), columns=columns, rows=rows) as terminal:
         terminal.until("running")
         terminal.drain(quiet=9.0, limit=3.0)
         sent = terminal.drain(quiet=99.0, limit=_SECONDS)
         assert "tiny on rust@1" in terminal.screen()
+        print(f"{columns}×{rows}: {sent / _SECONDS:.0f} bytes a second")
         assert 0 < sent / _SECONDS <= _BUDGET, f"{sent / _SECONDS:.0f} bytes a second\n{terminal.screen()}"
 
 
