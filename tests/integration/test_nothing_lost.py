@@ -249,7 +249,8 @@ def small_disk(path: Path) -> Iterator[Callable[[], Callable[[], None]]]:
     Where nobody may mount one, the system refuses files beyond a size instead, which is the same refusal to a library.
     """
     path.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", path], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         limited = (60_000, before[1])  # bytes: room for the journal, not for a checkpoint
         yield (
