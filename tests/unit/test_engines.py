@@ -111,7 +111,6 @@ def test_the_run_is_started_with_the_python_of_its_engine(workspace: Workspace, 
 
 
 def test_a_worker_whose_unsloth_breaks_goes_on_with_trl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
     from lora_tui.jobs.journal import Journal
     from lora_tui.worker import unsloth_model
 

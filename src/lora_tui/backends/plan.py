@@ -93,7 +93,7 @@ def plan(
     estimate = needed(profile, known, audited, place)
     steps = steps_of(audited.train.rows, profile.training)
     going = pace.pace(workspace, base, profile, found)
-    tokens = audited.train.loss_tokens * _epochs(profile, audited)
+    tokens = audited.train.loss_tokens * epochs_of(profile, audited)
     seconds = (tokens / going.fast, tokens / going.slow) if going else None
     total = found.peak if found else estimate.total
 
@@ -156,7 +156,8 @@ def steps_of(rows: int, training: Training) -> int:
     return math.ceil(training.num_train_epochs * per_epoch)
 
 
-def _epochs(profile: Profile, audited: Audited) -> float:
+def epochs_of(profile: Profile, audited: Audited) -> float:
+    """How often every row is trained on."""
     if profile.training.max_steps > 0 and audited.train.rows:
         rows_a_step = profile.training.per_device_train_batch_size * profile.training.gradient_accumulation_steps
         return profile.training.max_steps * rows_a_step / audited.train.rows

@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from lora_tui.backends import local
+from lora_tui.backends import audits, local, probe
 from lora_tui.backends.counting import Tell, unheard
-from lora_tui.backends.plan import steps_of
+from lora_tui.backends.pace import pace
+from lora_tui.backends.plan import epochs_of, steps_of
 from lora_tui.backends.processes import ONE, Processes
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
@@ -55,6 +56,7 @@ class Prepared(msgspec.Struct, frozen=True):
     job: Train
     warnings: tuple[journal.Warned, ...]
     steps: int
+    seconds: tuple[float, float] | None = None  # as a plan says, from the fastest to the slowest; None: unknown
 
 
 def grid(axes: Sequence[str]) -> list[Settings]:
@@ -177,8 +179,12 @@ def prepared(
             progress=progress,
             cancelled=cancelled,
         )
-        rows = dataset.manifest.rows.get("train", 0)
-        found.append(Prepared(one, job, tuple(warnings), steps_of(rows, profile.training)))
+        audited = audits.ensure(workspace, dataset, job.base, profile)  # there already
+        steps = steps_of(audited.train.rows, profile.training)
+        going = pace(workspace, job.base, profile, probe.remembered(workspace, job.base, profile, dataset))
+        tokens = audited.train.loss_tokens * epochs_of(profile, audited)
+        seconds = (tokens / going.fast, tokens / going.slow) if going else None
+        found.append(Prepared(one, job, tuple(warnings), steps, seconds))
     return found
 
 

@@ -113,7 +113,7 @@ def start(
             progress=lambda stage, done, total: advance(done, total, stage),
         )
     if dry_run:
-        listed = [{"settings": list(one.settings), "steps": one.steps} for one in runs]
+        listed = [{"settings": list(one.settings), "steps": one.steps, "seconds": one.seconds} for one in runs]
         cli.emit({"runs": listed, "steps": sum(one.steps for one in runs), "by": by}, lambda: _planned(runs, profile))
         return
     made = sweep.start(cli.workspace, runs, by)
@@ -225,6 +225,16 @@ def _text(run: Run) -> str:
 
 
 def _planned(runs: list[Prepared], profile: str) -> str:
-    rows = [(number, sweep.short(one.settings), one.steps) for number, one in enumerate(runs, start=1)]
+    rows = [(number, sweep.short(one.settings), one.steps, _time([one])) for number, one in enumerate(runs, start=1)]
     total = sum(one.steps for one in runs)
-    return f"{profile}: {len(runs)} runs, {total:,} steps in all\n\n{table(rows, ('#', 'settings', 'steps'))}"
+    head = f"{profile}: {len(runs)} runs, {total:,} steps in all, time {_time(runs)}"
+    return f"{head}\n\n{table(rows, ('#', 'settings', 'steps', 'time'))}"
+
+
+def _time(runs: list[Prepared]) -> str:
+    """Of all of them together."""
+    known = [one.seconds for one in runs if one.seconds is not None]
+    if len(known) < len(runs):
+        return "not known before the first run"
+    fast, slow = (duration(sum(times)) for times in zip(*known, strict=True))
+    return fast if fast == slow else f"{fast} to {slow}"
