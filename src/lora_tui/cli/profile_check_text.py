@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lora_tui.backends.plan_words import size
 from lora_tui.backends.profile_check import Checked
 from lora_tui.cli.output import table
-
-_MEBI = 1024**2
 
 
 def report(found: Sequence[tuple[str, Checked]], *, with_table: bool) -> str:
@@ -29,11 +28,10 @@ def report(found: Sequence[tuple[str, Checked]], *, with_table: bool) -> str:
 def trained_table(item: Checked) -> str:
     """What will be trained: modules × parameters × bytes."""
     rows: list[tuple[object, ...]] = [
-        (part.module, f"×{part.count:,}", f"{part.parameters:,}", f"{part.size / _MEBI:,.1f} MiB")
-        for part in item.trained
+        (part.module, f"×{part.count:,}", f"{part.parameters:,}", size(part.size)) for part in item.trained
     ]
     total = sum(part.parameters for part in item.trained)
-    rows.append(("all", "", f"{total:,}", f"{sum(part.size for part in item.trained) / _MEBI:,.1f} MiB"))
+    rows.append(("all", "", f"{total:,}", size(sum(part.size for part in item.trained))))
     return table(rows, ("what will be trained", "layers", "parameters", "in fp32"), right=(1, 2, 3))
 
 
