@@ -86,6 +86,7 @@ def small_profile() -> Profile:
             gradient_accumulation_steps=2,
             learning_rate=5e-3,
             max_length=256,
+            bf16=False,  # losses are compared to the fourth digit, on whatever processor
         ),
         forgetting=Forgetting(measure=False),
     )

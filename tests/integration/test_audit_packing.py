@@ -11,7 +11,7 @@ pytestmark = pytest.mark.engine
 
 @given(st.lists(st.integers(1, 100), max_size=60))
 def test_rows_are_packed_as_the_longest_first_into_the_first_place_that_fits(lengths: list[int]) -> None:
-    from lora_tui.worker.audit_packing import first_fit_decreasing
+    from lora_tui.worker.packs import packs_of
 
     packs: list[int] = []
     for length in sorted(lengths, reverse=True):
@@ -21,7 +21,7 @@ def test_rows_are_packed_as_the_longest_first_into_the_first_place_that_fits(len
                 break
         else:
             packs.append(length)
-    assert first_fit_decreasing(lengths, 100) == len(packs)
+    assert len(packs_of(lengths, 100)) == len(packs)
 
 
 def test_packing_says_how_many_slots_hold_a_token() -> None:

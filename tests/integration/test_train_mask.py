@@ -250,8 +250,9 @@ def test_what_is_counted_is_what_the_trainer_gets(tokenizer: Any, tiny_base: Pat
 
     from lora_tui.jobs.audit import LeftOut
     from lora_tui.worker.arguments import sft_config
-    from lora_tui.worker.collate import Padded, as_dataset
+    from lora_tui.worker.collate import Padded
     from lora_tui.worker.rows import Row
+    from lora_tui.worker.token_table import write_rows
     from lora_tui.worker.tokenize import IGNORED, tokenize
     from lora_tui.worker.trainer import AssistantTrainer
     from lora_tui.workspace.profiles import Model, Profile, Training
@@ -263,7 +264,7 @@ def test_what_is_counted_is_what_the_trainer_gets(tokenizer: Any, tiny_base: Pat
     trainer = AssistantTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_base),
         args=sft_config(profile, tmp_path, "cpu", validation=False),
-        train_dataset=as_dataset(made),
+        train_dataset=write_rows(tmp_path / "train.arrow", made),
         processing_class=tokenizer,
         data_collator=Padded(tokenizer.pad_token_id),
     )

@@ -56,6 +56,7 @@ def sft_config(
         bf16=device == "cuda" and width == "bfloat16",
         fp16=device == "cuda" and width == "float16",
         gradient_checkpointing=training.gradient_checkpointing,
+        train_sampling_strategy=training.train_sampling_strategy,
         logging_steps=training.logging_steps,
         logging_nan_inf_filter=False,
         eval_strategy=_when(training.eval_steps) if validation else "no",

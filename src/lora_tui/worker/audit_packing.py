@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lora_tui.jobs.audit import Packing
+from lora_tui.worker.packs import packs_of
 
 _NEIGHBOURS = 16  # batches among which training looks for rows of similar length
 
@@ -19,7 +20,7 @@ def packing(lengths: Sequence[int], batch: int, max_length: int) -> Packing:
     random.Random(0).shuffle(order)
     window = batch * _NEIGHBOURS
     near = [length for at in range(0, len(order), window) for length in sorted(order[at : at + window], reverse=True)]
-    packs = first_fit_decreasing(lengths, max_length)
+    packs = len(packs_of(lengths, max_length))
     return Packing(
         padded=total / _slots(order, batch),
         grouped=total / _slots(near, batch),
@@ -32,26 +33,3 @@ def _slots(lengths: Sequence[int], batch: int) -> int:
     """Slots of batches that are each as wide as their longest row."""
     parts = (lengths[at : at + batch] for at in range(0, len(lengths), batch))
     return sum(max(part) * len(part) for part in parts)
-
-
-def first_fit_decreasing(lengths: Iterable[int], size: int) -> int:
-    """How many packs of `size` hold all lengths: the longest first, each into the first pack it fits into.
-
-    A tree over the packs holds the most room below each node, so that a pack is found in log n steps.
-    """
-    ordered = sorted(lengths, reverse=True)
-    leaves = 1 << max(0, len(ordered) - 1).bit_length()
-    room = [size] * (2 * leaves)
-    packs = 0
-    for length in ordered:
-        node = 1
-        while node < leaves:
-            node *= 2
-            if room[node] < length:
-                node += 1
-        room[node] -= length
-        packs = max(packs, node - leaves + 1)
-        while node > 1:
-            node //= 2
-            room[node] = max(room[2 * node], room[2 * node + 1])
-    return packs

@@ -2,70 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
-from datasets import Dataset
-from torch.utils.data import Sampler
 
-from lora_tui.worker.tokenize import IGNORED, Tokens
+from lora_tui.worker.mask import IGNORED
+
+ROWS = "rows"  # key of a batch: the places of its rows in the table; the trainer takes it out before the model sees it
 
 
 class Padded:
-    """A collator: rows of token ids to `input_ids`, `labels` and `attention_mask`, each (rows, longest row)."""
+    """A collator: rows of token ids to `input_ids`, `labels` and `attention_mask`, each (rows, longest row).
+
+    Packs, which say the `lengths` of their rows, get `position_ids` that begin anew at each row in place of the mask:
+    an all-ones mask would make transformers forget the borders. No row is asked to foretell the next one's first token,
+    and padding counts as one more row.
+    """
 
     def __init__(self, pad: int) -> None:
         self.pad = pad
 
-    def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """One batch."""
-        length = max(len(row["input_ids"]) for row in rows)
-
-        def filled(key: str, with_: int) -> torch.Tensor:
-            return torch.tensor([row[key] + [with_] * (length - len(row[key])) for row in rows])
-
         sizes = torch.tensor([len(row["input_ids"]) for row in rows])
-        return {
-            "input_ids": filled("input_ids", self.pad),
-            "labels": filled("labels", IGNORED),
-            "attention_mask": (torch.arange(length)[None, :] < sizes[:, None]).long(),
-        }
+        slots = int(sizes.max())
+        batch = {"input_ids": _filled([row["input_ids"] for row in rows], self.pad)}
+        if "lengths" in rows[0]:
+            places = [_starting_anew([*row["lengths"], slots - sum(row["lengths"])]) for row in rows]
+            labels = [
+                np.where(place[: len(row["labels"])] == 0, IGNORED, row["labels"])
+                for place, row in zip(places, rows, strict=True)
+            ]
+            batch["labels"] = _filled(labels, IGNORED)
+            batch["position_ids"] = _filled(places, 0)
+            batch[ROWS] = _filled([row["rows"] for row in rows], -1)
+            return batch
+        batch["labels"] = _filled([row["labels"] for row in rows], IGNORED)
+        batch["attention_mask"] = (torch.arange(slots)[None, :] < sizes[:, None]).long()
+        if "row" in rows[0]:
+            batch[ROWS] = torch.tensor([row["row"] for row in rows])
+        return batch
 
 
-def as_dataset(rows: Sequence[Tokens]) -> Dataset:
-    """Tokenised rows as the kind of dataset SFTTrainer insists on."""
-    return Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
+def _starting_anew(lengths: Sequence[int]) -> Any:
+    return np.concatenate([np.arange(length) for length in lengths])
 
 
-class SimilarLengths(Sampler[int]):
-    """Random order in which neighbours have similar lengths, so that batches pad little.
-
-    The order depends on the seed and the epoch alone, so a resumed run sees the rows it would have seen.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
-        self.lengths = lengths
-        self.batch = batch
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.lengths), generator=random).tolist()
-        window = self.batch * 16
-        batches: list[list[int]] = []
-        for at in range(0, len(order), window):
-            part = sorted(order[at : at + window], key=lambda index: -self.lengths[index])
-            batches += [part[start : start + self.batch] for start in range(0, len(part), self.batch)]
-        full = [batch for batch in batches if len(batch) == self.batch]
-        rest = [index for batch in batches if len(batch) < self.batch for index in batch]
-        for place in torch.randperm(len(full), generator=random).tolist():
-            yield from full[place]
-        yield from rest
+def _filled(rows: Sequence[Any], with_: int) -> torch.Tensor:
+    """(rows, longest): filled up on the right."""
+    values = np.full((len(rows), max(len(row) for row in rows)), with_, dtype=np.int64)
+    for index, row in enumerate(rows):
+        values[index, : len(row)] = row
+    return torch.from_numpy(values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lora_tui.worker.tokenize import Tokens
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Profile
 
@@ -31,12 +30,10 @@ def with_adapter(model: Any, folder: Path, profile: Profile) -> Any:
         raise BadInput(f"the adapter does not fit this base: {first}", where=str(folder)) from error
 
 
-def without_known(rows: list[Tokens], known: frozenset[str]) -> list[Tokens]:
-    """The rows that an earlier run was not trained on. Raises BadInput when there is none."""
-    new = [row for row in rows if row.id not in known]
-    if rows and not new:
+def check_new(rows: int) -> None:
+    """Raises BadInput where an earlier run was trained on every row that can be."""
+    if not rows:
         raise BadInput(
             "no row that can be trained on is new to the adapter it goes on from",
             fix="Train without --new-only, or accept more examples and build the dataset again.",
         )
-    return new

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from datasets import Dataset
 from peft import initialize_lora_eva_weights
-
-from lora_tui.worker.tokenize import Tokens
 
 BATCHES = 32  # looked at, at most; it ends sooner when the directions stand still
 
 
-def begin_from_rows(model: Any, rows: Sequence[Tokens], collate: Callable[..., Any], batch: int, device: str) -> None:
+def begin_from_rows(model: Any, rows: Dataset, collate: Callable[..., Any], batch: int, device: str) -> None:
     """Set the adapters' first weights from the first rows of the run, in their order."""
     size = max(batch, 2)
-    chosen = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows[: BATCHES * size]]
+    first = rows.select(range(min(len(rows), BATCHES * size)))
+    chosen = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in first]
     batches = [chosen[at : at + size] for at in range(0, len(chosen), size)]
     loader = [{key: value.to(device) for key, value in collate(part).items()} for part in batches]
     was_training = model.training

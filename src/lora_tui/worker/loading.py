@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from lora_tui.jobs.base_width import Width, base_width
+from lora_tui.jobs.processor import has_fast_bf16
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
 
@@ -122,7 +123,13 @@ def dtype_for(device: str, *, bf16: bool | None, fp16: bool = False) -> torch.dt
 def width_for(device: str, *, bf16: bool | None, fp16: bool = False) -> Width:
     """The name of it."""
     gpu = device.startswith("cuda")
-    return base_width(bf16=bf16, fp16=fp16, gpu=gpu, gpu_bf16=gpu and torch.cuda.is_bf16_supported())
+    return base_width(
+        bf16=bf16,
+        fp16=fp16,
+        gpu=gpu,
+        gpu_bf16=gpu and torch.cuda.is_bf16_supported(),
+        cpu_bf16=device == "cpu" and has_fast_bf16(),
+    )
 
 
 def _quantized(bits: int, dtype: torch.dtype) -> Any:

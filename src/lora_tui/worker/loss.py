@@ -1,7 +1,8 @@
-"""Cross entropy that computes logits only where there is a label."""
+"""Cross entropy that computes logits only where there is a label, a few at a time, with their gradient at once."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -9,17 +10,29 @@ from torch.nn import functional
 
 from lora_tui.worker.mask import IGNORED
 
+_PIECE_BYTES = 64 << 20  # of logits in memory at a time; larger is no faster, smaller starves the matrix product
+_CHANGED_LOGITS = (
+    "final_logit_softcapping",
+    "logit_scale",
+    "logits_scaling",
+    "output_multiplier",
+    "lm_head_multiplier",
+    "output_router_logits",
+)
+
 
 def can_skip_masked(model: Any) -> bool:
-    """Whether `label_only_loss` equals the model's own loss: a plain backbone and head, and no LoRA on the head."""
+    """Whether `label_only_loss` equals the model's own loss: a plain backbone and head, and no LoRA on the head.
+
+    What PEFT puts around a head that is trained (LoRA, modules_to_save, trainable tokens) is no plain `Linear`.
+    """
     config = model.config.get_text_config()
+    head = getattr(model, "lm_head", None)
     return (
-        type(getattr(model, "lm_head", None)) is torch.nn.Linear
+        type(head) is torch.nn.Linear
         and hasattr(model, "model")
-        and not getattr(config, "final_logit_softcapping", None)
-        and not getattr(config, "logit_scale", None)
-        and not getattr(config, "logits_scaling", None)
-        and not getattr(config, "output_router_logits", False)
+        and getattr(model, "loss_type", None) in (None, "ForCausalLM")
+        and not any(getattr(config, key, None) for key in _CHANGED_LOGITS)
     )
 
 
@@ -28,13 +41,75 @@ def label_only_loss(model: Any, inputs: dict[str, torch.Tensor], items: torch.Te
 
     Positions without a label add nothing to the loss, so they need not pass through `lm_head`, which is most of the
     work of a small model. Hidden states are (rows, length, hidden); what goes through the head is (labels, hidden).
+
+    Rows are padded on their right, where a causal model does not look: no padding mask is given, and attention keeps
+    its fast path. `position_ids`, where there are any, keep the documents of a packed row apart.
     """
-    hidden = model.model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-    ).last_hidden_state[:, :-1]
+    given = {key: inputs[key] for key in ("input_ids", "position_ids") if key in inputs}
+    hidden = model.model(**given, use_cache=False).last_hidden_state[:, :-1]
     labels = inputs["labels"][:, 1:]
     wanted = labels != IGNORED
-    logits = model.lm_head(hidden[wanted]).float()
-    total = functional.cross_entropy(logits, labels[wanted], reduction="sum")
+    head = model.lm_head
+    weight, bias = (_whole(head.weight), None if head.bias is None else _whole(head.bias))
+    if weight.requires_grad or (bias is not None and bias.requires_grad):
+        logits = functional.linear(hidden[wanted], weight, bias).float()
+        total = functional.cross_entropy(logits, labels[wanted], reduction="sum")
+    else:
+        total = _FrozenHead.apply(hidden[wanted], weight, bias, labels[wanted])
     count = wanted.sum() if items is None else torch.as_tensor(items, device=total.device)
     return total / count.clamp(min=1)
+
+
+def add_label_only_loss(model: Any) -> None:
+    """Let `model(label_only=True, items=…, **batch)` be `label_only_loss`.
+
+    A loss goes through the model's own call so that what is wrapped around it (DDP, FSDP2, PEFT) sees every forward
+    pass: gradients of several processes are averaged only then. Called without `label_only` it is what it was.
+    """
+    before = model.forward
+
+    @functools.wraps(type(model).forward)  # `generate` looks at the names of the arguments
+    def forward(*given: Any, label_only: bool = False, **named: Any) -> Any:
+        if not label_only:
+            return before(*given, **named)
+        return label_only_loss(model, named, named["items"])
+
+    model.forward = forward
+
+
+def _whole(weight: Any) -> Any:
+    """A weight that FSDP2 keeps in pieces, put together."""
+    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
+
+
+class _FrozenHead(torch.autograd.Function):
+    """Summed cross entropy of (labels, hidden) through a head that is not trained.
+
+    The gradient of the hidden states is known as soon as the logits are: softmax minus one-hot, through the head. So
+    it is made in the forward pass, in the logits' own memory, and no logits are kept or made twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: Any, labels: torch.Tensor) -> torch.Tensor:
+        ctx.wants = hidden.requires_grad
+        gradient = torch.empty_like(hidden) if ctx.wants else None
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        rows = max(1, _PIECE_BYTES // (4 * weight.shape[0]))
+        pieces = -(-len(labels) // rows)
+        rows = -(-len(labels) // max(1, pieces))  # of even size
+        for at in range(0, len(labels), max(1, rows)):
+            part = slice(at, at + rows)
+            logits = functional.linear(hidden[part], weight, bias).float()
+            aims = labels[part, None]
+            shift = torch.logsumexp(logits, dim=-1, keepdim=True)
+            total += (shift - logits.gather(1, aims)).sum()
+            if gradient is not None:
+                logits.sub_(shift).exp_().scatter_add_(1, aims, logits.new_full(aims.shape, -1.0))
+                torch.mm(logits.to(weight.dtype), weight, out=gradient[part])
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grads[0] if ctx.wants else None, None, None, None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import resource
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import torch
+from datasets import Dataset
 
-from lora_tui.worker.tokenize import Tokens
+from lora_tui.worker.collate import ROWS
+from lora_tui.worker.token_table import ids_of, lengths_of
 
 _WORDS = (  # what the allocators and libraries say where they raise no class of their own
     "out of memory",
@@ -73,27 +74,10 @@ class Broke(msgspec.Struct, frozen=True):
     rows: tuple[str, ...]
 
 
-def what_broke(inputs: dict[str, Any] | None, rows: Sequence[Tokens]) -> Broke:
-    """Which rows the micro-batch `inputs` was made of; packed rows are told apart by their positions."""
-    parts = sorted(_parts(inputs), key=len, reverse=True) if inputs else []
-    names = {tuple(row.input_ids): row.id for row in rows if any(len(row.input_ids) == len(part) for part in parts)}
-    found = (names.get(tuple(part)) for part in parts)
-    return Broke(longest=len(parts[0]) if parts else 0, rows=tuple(dict.fromkeys(name for name in found if name)))
-
-
-def _parts(inputs: dict[str, Any]) -> list[list[int]]:
-    ids, mask, positions = (inputs.get(key) for key in ("input_ids", "attention_mask", "position_ids"))
-    if ids is None:
-        return []
-    parts: list[list[int]] = []
-    for index, row in enumerate(ids.tolist()):
-        if mask is not None:
-            parts.append([token for token, there in zip(row, mask[index].tolist(), strict=True) if there])
-        elif positions is None:
-            parts.append(row)
-        else:
-            for token, position in zip(row, positions[index].tolist(), strict=True):
-                if position == 0:
-                    parts.append([])
-                parts[-1].append(token)
-    return parts
+def what_broke(inputs: dict[str, Any] | None, table: Dataset) -> Broke:
+    """Which rows of the table the micro-batch `inputs` was made of."""
+    places = [] if not inputs or ROWS not in inputs else inputs[ROWS].flatten().tolist()
+    lengths = lengths_of(table)
+    places = sorted((place for place in places if place >= 0), key=lambda place: -lengths[place])
+    longest = lengths[places[0]] if places else 0
+    return Broke(longest=longest, rows=tuple(dict.fromkeys(ids_of(table, places))))

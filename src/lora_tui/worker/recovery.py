@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datasets import Dataset
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
@@ -10,7 +10,6 @@ from lora_tui.worker import oom
 from lora_tui.worker.lasting import LastingTrainer
 from lora_tui.worker.oom import Batch
 from lora_tui.worker.resuming import OUT_OF_MEMORY
-from lora_tui.worker.tokenize import Tokens
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
 
@@ -27,7 +26,7 @@ class DidNotFit(Exception):
         self.broke = broke
 
 
-def run(trainer: LastingTrainer, resume_from: str | None, rows: Sequence[Tokens]) -> DidNotFit | None:
+def run(trainer: LastingTrainer, resume_from: str | None, rows: Dataset) -> DidNotFit | None:
     """Train; None when it ended. Where a step did not fit, everything it had in memory is given back.
 
     What was reached until then is not lost: unless the weights were just being changed, the last completed step is

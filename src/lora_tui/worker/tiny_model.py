@@ -49,9 +49,9 @@ def make_base(job: TinyBase, folder: Path, log: journal.Journal, asked: Requests
     conversations, texts = load_chats(folder / job.chats)
     tokenizer = make_tokenizer(_reading(conversations, texts), VOCABULARY, CONTEXT)
     rows = _rows(tokenizer, conversations, texts)
-    choose_threads(HIDDEN)
     torch.manual_seed(SEED)
     model = Qwen2ForCausalLM(_shape(tokenizer))
+    choose_threads(model)
     loss = _learn(model, rows, int(tokenizer.pad_token_id or 0), steps, log, asked)
     if asked.stop:
         log.write(journal.Stopped())

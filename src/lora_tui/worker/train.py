@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from datasets import Dataset
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import checkpoints, loading, oom, ranks, recovery, resuming, sharding, unsloth_model
+from lora_tui.worker import (
+    apart,
+    checkpoints,
+    cpu_bf16,
+    loading,
+    oom,
+    ranks,
+    recovery,
+    resuming,
+    sharding,
+    unsloth_model,
+)
 from lora_tui.worker.arguments import sft_config
 from lora_tui.worker.callbacks.answers import Answers
 from lora_tui.worker.callbacks.best import Best
 from lora_tui.worker.callbacks.controls import Controls
 from lora_tui.worker.callbacks.guards import Guards
 from lora_tui.worker.callbacks.telling import Telling
-from lora_tui.worker.collate import Padded, as_dataset
+from lora_tui.worker.collate import Padded
 from lora_tui.worker.continuing import with_adapter
 from lora_tui.worker.eva import begin_from_rows
 from lora_tui.worker.fingerprint import fingerprint
@@ -37,13 +49,18 @@ from lora_tui.worker.saving import save_adapter
 from lora_tui.worker.taken_out import keep_beginning
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
-from lora_tui.worker.tokenize import Tokens
+from lora_tui.worker.token_table import FOLDER, with_more, write_packs
 from lora_tui.worker.trainer import AssistantTrainer
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
 from lora_tui.workspace.profiles.sanity import mutates_base
 
 ADAPTER = "adapter"
+_PACKING_ON_CPU = journal.Warned(
+    message="on a CPU packing is slower than batches of rows of similar length",
+    advice="Set training.packing = false; the result is the same but for which rows share a step.",
+    code="packing_on_cpu",
+)
 
 
 @dataclass
@@ -52,8 +69,9 @@ class Prepared:
 
     tokenizer: Any
     pieces: NewTokens
-    rows: list[Tokens]
-    validation: list[Tokens]
+    rows: Dataset  # a table of tokens
+    packs: Dataset | None  # of these rows, where they are packed
+    validation: Dataset
     device: str
     model: Any
     settings: dict[str, str]
@@ -106,6 +124,8 @@ def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, a
     tokenizer = loading.load_tokenizer(job.start_from if loading.has_tokenizer(job.start_from) else job.base)
     pieces = {} if job.start_from else add_tokens(tokenizer, profile.lora.new_tokens)
     _end_if_stopped(asked)
+    if profile.training.packing:
+        apart.check_packable(loading.load_config(job.base), job.base)
     with ranks.first_goes_first():
         rows, validation = token_rows(job, folder, tokenizer, log)
     _end_if_stopped(asked)
@@ -115,8 +135,15 @@ def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, a
     model = _model(job, folder, tokenizer, pieces, rows, device, log)
     _end_if_stopped(asked)
     kept = keeping(job, profile, folder, model, tokenizer, len(rows), log, asked)
-    rows += kept.mixed
-    return Prepared(tokenizer, pieces, rows, validation, device, model, fingerprint(job, folder), profile, kept)
+    if kept.mixed:
+        rows = with_more(rows, folder / FOLDER / "mixed.arrow", kept.mixed)
+    packs = None
+    if profile.training.packing:
+        packs = write_packs(folder / FOLDER / "packs.arrow", rows, profile.training.max_length)
+        if device == "cpu":
+            log.write(_PACKING_ON_CPU)
+    settings = fingerprint(job, folder)
+    return Prepared(tokenizer, pieces, rows, packs, validation, device, model, settings, profile, kept)
 
 
 def _end_if_stopped(asked: Requests) -> None:
@@ -130,18 +157,24 @@ def _model(
     folder: Path,
     tokenizer: Any,
     pieces: NewTokens,
-    rows: Sequence[Tokens],
+    rows: Dataset,
     device: str,
     log: journal.Journal,
 ) -> Any:
     """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
-    torch.manual_seed(job.profile.training.seed)  # the adapter's first weights
+    training = job.profile.training
+    torch.manual_seed(training.seed)  # the adapter's first weights
     if unsloth_model.builds(job.profile) and not job.start_from:
         return unsloth_model.model(job.base, job.profile)
     model = loading.load_base(job.base, job.profile, device, sharded=sharding.is_prepared())
     if device == "cpu":
-        choose_threads(model.config.get_text_config().hidden_size)
+        os.nice(max(0, training.nice - os.nice(0)))
+        choose_threads(model, training.threads)
+        if model.dtype is torch.bfloat16 and not (job.profile.model.load_in_4bit or job.profile.model.load_in_8bit):
+            model = cpu_bf16.checked(model, rows, log, asked=training.bf16 is True)
+    if training.packing:
+        apart.check_apart(model, job.base, device)
     model.config.use_cache = False
     if job.start_from:
         make_room_for_adapter(model, job.start_from)
@@ -178,11 +211,11 @@ def _trainer(
             profile,
             folder,
             ready.device,
-            validation=bool(ready.validation),
+            validation=len(ready.validation) > 0,
             sharding=sharding.settings() if sharding.is_prepared() else None,
         ),
-        train_dataset=as_dataset(ready.rows),
-        eval_dataset=as_dataset(ready.validation) if ready.validation else None,
+        train_dataset=ready.packs or ready.rows,
+        eval_dataset=ready.validation if len(ready.validation) else None,
         processing_class=ready.tokenizer,
         data_collator=Padded(ready.tokenizer.pad_token_id),
         callbacks=[

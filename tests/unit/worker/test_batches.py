@@ -18,12 +18,12 @@ def test_padding_is_masked_by_position_even_where_the_pad_token_is_a_real_one() 
 
 
 def test_every_row_comes_once_an_epoch_in_an_order_that_seed_and_epoch_decide() -> None:
-    from lora_tui.worker.collate import SimilarLengths
+    from lora_tui.worker.row_order import RowOrder
 
     lengths = [(index * 37) % 101 for index in range(103)]
-    order = SimilarLengths(lengths, 4, seed=1)
+    order = RowOrder("group_by_length", lengths, 4, seed=1)
     order.set_epoch(2)
-    again = SimilarLengths(lengths, 4, seed=1)
+    again = RowOrder("group_by_length", lengths, 4, seed=1)
     again.set_epoch(2)
     assert list(order) == list(again)
     assert sorted(order) == list(range(103))
@@ -34,34 +34,16 @@ def test_every_row_comes_once_an_epoch_in_an_order_that_seed_and_epoch_decide() 
     assert spread < 10, "neighbours should be of similar length"
 
 
-def test_the_label_only_loss_equals_the_models_own_with_its_gradients() -> None:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+def test_the_order_of_rows_is_the_one_the_profile_names_and_can_be_repeated() -> None:
+    from lora_tui.worker.row_order import RowOrder
 
-    from lora_tui.worker.collate import Padded
-    from lora_tui.worker.loss import can_skip_masked, label_only_loss
-
-    torch.manual_seed(0)
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=97,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-        )
-    )
-    assert can_skip_masked(model)
-    rows = [{"input_ids": list(range(n)), "labels": [-100] * (n // 2) + list(range(n // 2, n))} for n in (6, 11, 20)]
-    batch = Padded(0)(rows)
-    for items in (None, 50):
-        expected = model(**batch, num_items_in_batch=items).loss
-        expected.backward()
-        gradients = [weight.grad.clone() for weight in model.parameters()]
-        model.zero_grad()
-        loss = label_only_loss(model, batch, items)
-        loss.backward()
-        assert float(loss) == pytest.approx(float(expected), rel=1e-5)
-        for weight, gradient in zip(model.parameters(), gradients, strict=True):
-            assert torch.allclose(weight.grad, gradient, atol=1e-6)
-        model.zero_grad()
+    lengths = list(range(1, 31))
+    assert list(RowOrder("sequential", lengths, 4, seed=1)) == list(range(30))
+    mixed = RowOrder("random", lengths, 4, seed=1)
+    first = list(mixed)
+    assert sorted(first) == list(range(30)) != first
+    mixed.set_epoch(1)
+    assert list(mixed) != first
+    resumed = RowOrder("random", lengths, 4, seed=1)
+    resumed.set_epoch(1)
+    assert list(resumed) == list(mixed), "a resumed run goes on with the rows it would have seen"
