@@ -72,3 +72,11 @@ def test_another_screen_is_sent_nothing_while_a_run_trains(live: Path) -> None:
         terminal.until("wanted")
         terminal.drain(quiet=1.0, limit=10.0)
         assert terminal.drain(quiet=99.0, limit=4.0) == 0, terminal.screen()
+
+
+def test_a_run_that_is_over_costs_nothing_to_look_at(workspace: Workspace) -> None:
+    run_stories.write_failed(workspace)
+    with Terminal(app(workspace.root, "app", "monitor")) as terminal:
+        terminal.until("CUDA out of memory")
+        terminal.drain(quiet=2.5, limit=15.0)
+        assert terminal.drain(quiet=99.0, limit=6.0) == 0, terminal.screen()

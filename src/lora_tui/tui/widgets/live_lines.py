@@ -40,13 +40,18 @@ class LiveLines(Widget):
         super().__init__(id=id)
         self._draw: Draw = lambda width: ()
         self._shown: list[Line] = []
+        self._unseen: int | None = None  # lines there were while none was shown
 
     def show(self, draw: Draw) -> None:
         """Show what `draw(width)` makes, now and after every change of size."""
         self._draw = draw
-        if not self.size.width:
-            self.refresh(layout=True)
+        if not self.size.width:  # not shown, or without a line so far: laid out again only where that may change
+            count = len(list(draw(self.screen.size.width))) if self.is_attached else None
+            if count is None or count != self._unseen:
+                self._unseen = count
+                self.refresh(layout=True)
             return
+        self._unseen = None
         lines = list(draw(self.size.width))
         if len(lines) != len(self._shown):
             self._shown = lines
