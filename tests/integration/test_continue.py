@@ -187,8 +187,8 @@ def test_a_run_goes_on_from_an_adapter_with_the_new_rows_and_is_registered_as_it
 
     second = version(workspace, 2, range(8, 24))
     start = start_of(workspace, "small", second, new_only=True)
-    wish = {"ewc": 10.0, "l2": 0.01, "kl": 0.5, "replay": "self", "replay_share": 0.2}
-    run = local.train(workspace, short(measure=True, **wish), second, start=start, allow=("few_rows",))
+    wish = {"ewc": 10.0, "l2": 0.01, "replay": "self", "replay_share": 0.2}
+    run = local.train(workspace, short(measure=True, **wish), second, start=start, allow=("twins-across-splits",))
     assert supervisor.wait(run, 600)
     view = RunView.of(run)
     assert view.state == "finished", view.failure

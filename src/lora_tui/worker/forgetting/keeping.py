@@ -167,7 +167,8 @@ def _texts(
     """What replay, KL and a first Fisher information need to read, in the order in which it is drawn."""
     wish, training = job.profile.forgetting, job.profile.training
     mixed = replay.wanted(rows, wish.replay_share) if wish.replay else 0
-    number = max(mixed, TEXTS if wish.kl or wish.ewc else 0)
+    unknown = bool(wish.ewc) and not _keeps_fisher(job)
+    number = max(mixed, TEXTS if wish.kl or unknown else 0)
     if not number:
         return []
     chats = _at(folder, _replay_file(job))
@@ -176,7 +177,7 @@ def _texts(
     else:
         found = replay.stored(folder, chats, training.seed, number)
     said = replay.tokens_of(sorted(found, key=lambda row: row.id), tokenizer, training.max_length)
-    if not said and (wish.kl or wish.ewc):
+    if not said and (wish.kl or unknown):
         raise BadInput(
             "no text is left to hold the model to: it ended none of its answers to the replay questions by itself"
             if wish.replay == "self"
@@ -211,9 +212,12 @@ def _earlier(
     return found
 
 
+def _keeps_fisher(job: Train) -> bool:
+    return bool(job.start_from) and (Path(job.start_from) / fisher.NAME).is_file()
+
+
 def _kept(job: Train, model: Any) -> dict[str, torch.Tensor]:
-    path = Path(job.start_from) / fisher.NAME
-    return _as_named(load_tensors(path), model) if job.start_from and path.is_file() else {}
+    return _as_named(load_tensors(Path(job.start_from) / fisher.NAME), model) if _keeps_fisher(job) else {}
 
 
 _OURS, _SAVED = ".default.weight", ".weight"  # a factor's name in the model, and in PEFT's files
