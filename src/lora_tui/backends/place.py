@@ -6,6 +6,7 @@ import msgspec
 
 from lora_tui.backends.hardware import Machine
 from lora_tui.backends.memory import Batch, Holding, Storage
+from lora_tui.jobs import processor
 from lora_tui.jobs.audit import Audited, Counted
 from lora_tui.jobs.base_width import Width, base_width
 from lora_tui.workspace.profiles import Profile
@@ -34,7 +35,7 @@ class Place(msgspec.Struct, frozen=True):
     available: int
     total: int
     gpus: int = 1  # that could work together
-    bf16: bool = False  # a GPU that computes in it
+    bf16: bool = False  # it multiplies bf16 fast
 
 
 def place_of(host: Machine) -> Place:
@@ -43,7 +44,8 @@ def place_of(host: Machine) -> Place:
         roomiest = max(host.gpus, key=lambda gpu: gpu.memory_total - gpu.memory_used)
         free = roomiest.memory_total - roomiest.memory_used
         return Place(roomiest.name, True, free, roomiest.memory_total, len(host.gpus), has_bf16(roomiest.name))
-    return Place(f"CPU, {host.cores} cores", False, host.ram_available, host.ram_total)
+    fast = processor.has_fast_bf16()
+    return Place(f"CPU, {host.cores} cores", False, host.ram_available, host.ram_total, bf16=fast)
 
 
 def has_bf16(name: str) -> bool:
@@ -64,7 +66,9 @@ def holding_of(profile: Profile, place: Place, processes: int = 1, engine: int =
     elif model.load_in_8bit:
         storage = "int8"
     else:
-        width = base_width(bf16=training.bf16, fp16=training.fp16, gpu=place.gpu, gpu_bf16=place.bf16)
+        width = base_width(
+            bf16=training.bf16, fp16=training.fp16, gpu=place.gpu, gpu_bf16=place.bf16, cpu_bf16=place.bf16
+        )
         storage = _STORED[width]
     return Holding(
         storage=storage,

@@ -108,8 +108,8 @@ def plan(
         measured.trainable,
         steps,
         place,
-        fast_bf16=False,
-        gpu_bf16=place.bf16,
+        fast_bf16=place.bf16 and not place.gpu,
+        gpu_bf16=place.bf16 and place.gpu,
     )
     return Plan(
         profile=profile.name,
