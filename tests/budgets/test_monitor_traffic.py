@@ -26,10 +26,24 @@ for step in range(60, 4000):
     log.write(journal.Metrics(step=step, epoch=step / 100, loss=loss, learning_rate=3e-3 * (1 - step / 4000),
         grad_norm=1 + 0.3 * math.sin(step), tokens=step * 800, tokens_per_second=2400 + step % 97, step_seconds=0.2))
     if step % 5 == 0:
-        cores = tuple(float((step * core) % 101) for core in range(16))
-        log.write(journal.Hardware(cores=cores, disk_free=(212 << 30) - (step << 20), cpu=60 + step % 35, ram_used=(9 + step % 5) << 30, ram_total=64 << 30,
-            gpus=(journal.Gpu(name="NVIDIA H200", memory_used=(70 + step % 9) << 30, memory_total=140 << 30,
-                utilization=90.0 + step % 10, temperature=60.0 + step % 7, power=600.0 + step % 40),)))
+        gpu = journal.Gpu(
+            name="NVIDIA H200",
+            memory_used=(70 + step % 9) << 30,
+            memory_total=140 << 30,
+            utilization=90.0 + step % 10,
+            temperature=60.0 + step % 7,
+            power=600.0 + step % 40,
+        )
+        log.write(
+            journal.Hardware(
+                cpu=60 + step % 35,
+                ram_used=(9 + step % 5) << 30,
+                ram_total=64 << 30,
+                gpus=(gpu,),
+                cores=tuple(float((step * core) % 101) for core in range(16)),
+                disk_free=(212 << 30) - (step << 20),
+            )
+        )
     if step % 50 == 0:
         log.write(journal.Evaluation(step=step, epoch=step / 100, eval_loss=loss + 0.2))
         log.write(journal.Checkpoint(step=step, path=f"checkpoints/checkpoint-{step}"))
