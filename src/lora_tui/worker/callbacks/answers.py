@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lora_tui.jobs import checks, journal
 from lora_tui.jobs.job import Prompt
-from lora_tui.worker import ranks
+from lora_tui.worker import ranks, sharding
 from lora_tui.worker.aside import aside
 from lora_tui.worker.generate import Ending, stream
 
@@ -22,7 +22,7 @@ class Answers(TrainerCallback):
     def __init__(self, log: journal.Journal, tokenizer: Any, prompts: Sequence[Prompt]) -> None:
         self.log = log
         self.tokenizer = tokenizer
-        self.prompts = prompts
+        self.prompts = () if sharding.is_prepared() else prompts  # no process alone has the weights to answer with
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **rest: Any

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
-from lora_tui.worker import ranks
+from lora_tui.worker import ranks, sharding
 from lora_tui.worker.forgetting import fisher, replay, texts
 from lora_tui.worker.forgetting.before import base_alone, weights_before
 from lora_tui.worker.forgetting.ewc import EWC, carried, estimated
@@ -128,7 +128,7 @@ def keeping(
         found.meter = FisherMeter(wish.ewc_gamma)
         found.meter.attach(model)
         found.callbacks.append(OneFisher(found.meter))
-    if wish.measure and ranks.here().first and profile.training.parallel != "fsdp2":
+    if wish.measure and ranks.here().first and not sharding.is_prepared():
         chats = Path(job.general) if job.general else texts.shipped_general()
         path = folder / texts.FOLDER / texts.GENERAL
         kept = texts.kept(path, _at(folder, chats), profile.training.seed, MEASURED)
@@ -145,11 +145,11 @@ def _changes_base(job: Train) -> bool:
 
 def _check_processes(profile: Profile) -> None:
     wish = profile.forgetting
-    if profile.training.parallel == "fsdp2" and (wish.ewc or wish.l2 or wish.kl or wish.keep_fisher):
+    if sharding.is_prepared() and (wish.ewc or wish.l2 or wish.kl or wish.keep_fisher):
         raise BadInput(
             "EWC, L2 and KL need the whole adapter in every process, which FSDP2 does not have",
             where=f"profile {profile.name}",
-            fix='Use training.parallel = "ddp", or replay instead.',
+            fix='Use training.parallel = "ddp", or stored replay instead.',
         )
 
 
