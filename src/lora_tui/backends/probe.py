@@ -23,7 +23,7 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile
 
 FOLDER = "probed"  # in the workspace
-_VERSION = 1  # of what a step holds; a later engine probes anew
+_VERSION = 2  # of what a step holds; a later engine probes anew
 
 
 def remembered(workspace: Workspace, base: str, profile: Profile, dataset: Dataset) -> Probed | None:

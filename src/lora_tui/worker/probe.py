@@ -1,8 +1,8 @@
 """One real step at its fullest: the profile's own run on the dataset's longest rows, and what it took.
 
-It is the engine's training itself, in this process, on a dataset of the rows that fill a micro-batch most and those
-with the most labels. The first step fills the optimizer's states, so that the second is as full as any; an evaluation
-and a checkpoint follow each, as in a run.
+It is the engine's training itself, in this process, on a dataset of the rows that fill two micro-batches most and those
+with the most labels. The first step fills the optimizer's states, so that the second is as full as any; gradients lie
+there while the second micro-batch of a step works, and an evaluation and a checkpoint follow each step, as in a run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
 
 _STEPS = 2
+_MICRO = 2  # micro-batches of a step
 
 
 def probe(job: Probe, folder: Path, log: journal.Journal, asked: Requests) -> None:
@@ -56,7 +57,7 @@ def probe(job: Probe, folder: Path, log: journal.Journal, asked: Requests) -> No
         raise LoraTuiError("the step could not be taken", where=str(folder / "stderr.log"))
     found = probed.Probed(
         peak=peak_bytes(device),
-        seconds=steps[-1].step_seconds * job.profile.training.gradient_accumulation_steps,
+        seconds=steps[-1].step_seconds * _share(job.profile),
         tokens_per_second=steps[-1].tokens_per_second,
         longest=longest,
         rows=job.profile.training.per_device_train_batch_size,
@@ -69,12 +70,12 @@ def probe(job: Probe, folder: Path, log: journal.Journal, asked: Requests) -> No
 
 
 def shortened(profile: Profile) -> Profile:
-    """The profile for two steps of one micro-batch, each with its evaluation and checkpoint, and nothing else."""
+    """The profile for two short steps, each with its evaluation and checkpoint, and nothing else."""
     training = msgspec.structs.replace(
         profile.training,
         engine="trl",
         max_steps=_STEPS,
-        gradient_accumulation_steps=1,
+        gradient_accumulation_steps=min(_MICRO, profile.training.gradient_accumulation_steps),
         logging_steps=1,
         eval_steps=1,
         save_steps=1,
@@ -87,6 +88,12 @@ def shortened(profile: Profile) -> Profile:
     )
     forgetting = msgspec.structs.replace(profile.forgetting, measure=False)
     return msgspec.structs.replace(profile, training=training, forgetting=forgetting)
+
+
+def _share(profile: Profile) -> float:
+    """How many of the probed steps make one of the run."""
+    whole = profile.training.gradient_accumulation_steps
+    return whole / min(_MICRO, whole)
 
 
 def _fullest_rows(job: Probe, folder: Path) -> int:
@@ -110,12 +117,12 @@ def _fullest_rows(job: Probe, folder: Path) -> int:
 
 
 def _choice(job: Probe, folder: Path, split: str, rows: int, tokenizer: Any) -> tuple[int, set[str]]:
-    """(tokens of the longest, ids): the `rows` longest and the `rows` with the most labels."""
+    """(tokens of the longest, ids): the longest for each micro-batch of `rows`, and the `rows` with the most labels."""
     sizes: dict[str, tuple[int, int]] = {}
     for item in tokenize(tokenizer, read_rows(folder / job.dataset, split), split, job.profile.training.max_length):
         if isinstance(item, Tokens):
             before = sizes.get(item.id, (0, 0))
             sizes[item.id] = (max(before[0], len(item.input_ids)), max(before[1], item.loss_tokens))
-    by_length = heapq.nlargest(rows, sizes, key=lambda name: sizes[name])
+    by_length = heapq.nlargest(_MICRO * rows, sizes, key=lambda name: sizes[name])
     by_labels = heapq.nlargest(rows, sizes, key=lambda name: (sizes[name][1], sizes[name][0]))
     return max((length for length, _ in sizes.values()), default=0), {*by_length, *by_labels}
