@@ -113,7 +113,7 @@ async def test_nothing_starts_before_its_plan_is_seen(ready: Workspace, monkeypa
 
 
 async def test_f_changes_what_makes_it_fit_and_s_starts_that(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Machine(cores=2, ram_total=GIB, ram_available=700 * 1024**2, disk_free=GIB, gpus=())
+    small = Machine(cores=2, ram_total=GIB, ram_available=820 * 1024**2, disk_free=GIB, gpus=())
     monkeypatch.setattr(planning, "machine", lambda folder: small)
     shorter = with_settings(run_stories.PROFILE, ["training.max_length=512"])
     run_stories.write_audit(ready, profile=shorter)
