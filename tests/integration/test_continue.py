@@ -160,12 +160,12 @@ def short(small_profile: Profile, tiny_base: Path) -> Callable[..., Profile]:
 
 
 class Stopping(journal.Journal):
-    """A journal at whose word of step 3 someone asks the run to stop."""
+    """A journal at whose word of step 1 someone asks the run to stop."""
 
     def write(self, event: journal.AnyEvent) -> None:
         """Write it, and ask."""
         super().write(event)
-        if isinstance(event, journal.Metrics) and event.step == 3:
+        if isinstance(event, journal.Metrics) and event.step == 1:
             (self.path.parent / STOP).touch()
 
 
