@@ -17,6 +17,7 @@ from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Forgetting, Profile
 
@@ -76,6 +77,13 @@ def test_a_killed_sweep_goes_on_and_keeps_the_best(workspace: Workspace, three: 
     assert supervisor.wait(run, 600)
     assert RunView.of(run).state == "stopped"
     supervisor.start(run)
+    until(lambda: states(run)[2] == "running")
+    supervisor.pause(run)
+    until(lambda: RunView.of(run).standing == "paused")
+    with pytest.raises(BadInput, match="no checkpoint of its own"):
+        supervisor.checkpoint(run)
+    supervisor.unpause(run)
+    until(lambda: not RunView.of(run).paused)
     assert supervisor.wait(run, 600)
 
     view = RunView.of(run)

@@ -15,6 +15,7 @@ import run_stories
 from lora_tui.jobs import attached, journal, supervisor
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.messages import RunChosen
 from lora_tui.workspace.layout import Workspace
 from run_stories import NOW
 from trainer_states import trainer_state
@@ -234,3 +235,43 @@ async def test_another_programs_training_is_attached_watched_and_forgotten(
         await press(pilot, "escape", "F")
         await shown(pilot.app, "No run yet")
     assert attached.places(workspace) == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        (journal.Stopped(step=2), "r goes on where it was"),
+        (journal.Finished(steps=3, eval_loss=1.2, seconds=9.0), "lora-tui sweep show"),
+    ],
+)
+async def test_what_can_be_done_with_a_sweep_that_is_over(
+    workspace: Workspace, last: journal.AnyEvent, says: str
+) -> None:
+    run = run_stories.write_sweep(workspace)
+    journal.Journal(run.journal).write(last)
+    async with monitor(workspace).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "lr=5e-4")
+        pilot.app.screen.post_message(RunChosen(run.id))
+        text = await shown(pilot.app, says)
+        assert "from the checkpoint" not in text
+        assert "shows the answers" not in text
+
+
+async def test_a_comparison_cannot_be_paused_and_says_so(workspace: Workspace, start: Start) -> None:
+    suite = run_stories.write_suite(workspace, run_stories.PROMPTS)
+    run = start(
+        run_stories.write_run(
+            workspace,
+            "20260921-131010-verify-dddd",
+            run_stories.verify_job(workspace, suite),
+            "five",
+            [run_stories.STARTED],
+        )
+    )
+    async with monitor(workspace).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "running")
+        await pilot.press("p")
+        await shown(pilot.app, "Only a training can be paused")
+        assert not (run.folder / supervisor.PAUSE).exists()
+        await pilot.press("escape", "c")
+        await shown(pilot.app, "Only a training writes checkpoints")

@@ -44,7 +44,7 @@ def find(workspace: Workspace, base: str) -> str:
         if not (demo_base(workspace) / "config.json").is_file():
             raise BadInput("the demo's tiny base model has not been made yet", fix="Run `lora-tui demo` once.")
         return str(demo_base(workspace))
-    folder = Path(base).expanduser()
+    folder = Path(os.path.expanduser(base))  # a `~name` that is nobody stays as it is
     if folder.is_absolute() or base.startswith((".", "~")) or folder.is_dir():
         if not (folder / "config.json").is_file():
             raise BadInput(

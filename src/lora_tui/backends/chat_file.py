@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lora_tui.workspace.errors import BadInput
@@ -17,7 +18,7 @@ def chat_file(workspace: Workspace, key: str, profile: Profile) -> str:
     given: str = getattr(profile.forgetting, key)
     if not given:
         return ""
-    for path in (Path(given).expanduser(), workspace.root / given):
+    for path in (Path(os.path.expanduser(given)), workspace.root / given):
         if path.exists():
             return str(path.absolute())
     raise BadInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+import os
 
 import msgspec
 
@@ -163,7 +163,7 @@ def _base(workspace: Workspace, profile: Profile, named: str) -> str:
     if named:
         return bases.find(workspace, named)
     name = profile.model.base
-    return str(bases.demo_base(workspace)) if name == bases.DEMO else str(Path(name).expanduser())
+    return str(bases.demo_base(workspace)) if name == bases.DEMO else os.path.expanduser(name)
 
 
 def _engine_here() -> bool:

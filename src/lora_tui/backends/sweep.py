@@ -18,6 +18,7 @@ from lora_tui.backends.plan import epochs_of, steps_of
 from lora_tui.backends.processes import ONE, Processes
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs.duration import duration
 from lora_tui.jobs.job import Prompt, Sweep, Train, Trial
 from lora_tui.jobs.supervisor import Run
 from lora_tui.workspace.errors import BadInput
@@ -207,6 +208,15 @@ def start(workspace: Workspace, runs: Sequence[Prepared], by: By) -> Run:
     sweep = supervisor.create(workspace, job, title, identity=identity)
     supervisor.start(sweep)
     return sweep
+
+
+def time_of(runs: Sequence[Prepared]) -> str:
+    """How long all of them take together, in words."""
+    known = [one.seconds for one in runs if one.seconds is not None]
+    if len(known) < len(runs):
+        return "not known before the first run"
+    fast, slow = (duration(sum(times)) for times in zip(*known, strict=True))
+    return fast if fast == slow else f"{fast} to {slow}"
 
 
 _NAMES = {full: name for name, full in SHORT.items()}

@@ -55,7 +55,7 @@ def _sweep(sweep: Run, log: journal.Journal) -> int:
     for number, trial in enumerate(job.trials, start=1):
         log.write(journal.Progress(stage=", ".join(trial.settings), done=number - 1, total=len(job.trials)))
         try:
-            ended = _ended(sweep, number, trial)
+            ended = _ended(sweep, number, trial, log)
         except LoraTuiError as error:  # its folder is gone, or its disk full: the others can still be done
             log.write(journal.Tried(run=trial.run, state="failed", reason=error.what))
             continue
@@ -90,16 +90,23 @@ def _sweep(sweep: Run, log: journal.Journal) -> int:
     return 0
 
 
-def _ended(sweep: Run, number: int, trial: Trial) -> Outcome:
+def _ended(sweep: Run, number: int, trial: Trial, log: journal.Journal) -> Outcome:
     """The trial when its run has ended. One that is finished stays so; one that works already is waited for."""
     run = trials.run_of(sweep, trial)
     view = RunView.of(run)
     if view.state != "finished" and not supervisor.is_alive(run) and not (sweep.folder / STOP).exists():
         supervisor.start(run)
+    waits = False
     while supervisor.is_alive(run):
         _pass_on(sweep, run)
+        view.refresh()
+        if view.paused != waits:  # the sweep waits where its run does: whoever asked it to looks at its own journal
+            waits = view.paused
+            log.write(journal.Paused(step=number) if waits else journal.Continued(step=number))
         time.sleep(_LOOK_SECONDS)
     view.refresh()
+    if waits:
+        log.write(journal.Continued(step=number))
     return trials.outcome(number, trial, view)
 
 

@@ -95,10 +95,7 @@ def start(
         return over.load(cli.workspace, profile)
 
     def prompts(recipe: Profile) -> tuple[Prompt, ...]:
-        if by == "pass_rate":
-            whole = msgspec.structs.replace(recipe.verification, while_training=10_000)
-            recipe = msgspec.structs.replace(recipe, verification=whole)
-        return sample_prompts(cli.workspace, recipe)
+        return sample_prompts(cli.workspace, recipe, every=by == "pass_rate")
 
     with cli.progress("audit") as advance:
         runs = sweep.prepared(
@@ -225,16 +222,9 @@ def _text(run: Run) -> str:
 
 
 def _planned(runs: list[Prepared], profile: str) -> str:
-    rows = [(number, sweep.short(one.settings), one.steps, _time([one])) for number, one in enumerate(runs, start=1)]
+    rows = [
+        (number, sweep.short(one.settings), one.steps, sweep.time_of([one])) for number, one in enumerate(runs, start=1)
+    ]
     total = sum(one.steps for one in runs)
-    head = f"{profile}: {len(runs)} runs, {total:,} steps in all, time {_time(runs)}"
+    head = f"{profile}: {len(runs)} runs, {total:,} steps in all, time {sweep.time_of(runs)}"
     return f"{head}\n\n{table(rows, ('#', 'settings', 'steps', 'time'))}"
-
-
-def _time(runs: list[Prepared]) -> str:
-    """Of all of them together."""
-    known = [one.seconds for one in runs if one.seconds is not None]
-    if len(known) < len(runs):
-        return "not known before the first run"
-    fast, slow = (duration(sum(times)) for times in zip(*known, strict=True))
-    return fast if fast == slow else f"{fast} to {slow}"

@@ -6,6 +6,7 @@ attached.toml remembers the paths alone. What is there is looked at anew each ti
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,7 +148,7 @@ def _foreign(path: Path, since: float) -> Run:
 
 def _folder(given: Path) -> Path:
     """The folder meant by a path: of a trainer_state.json or an event file, its own; of a checkpoint, its Trainer's."""
-    path = given.expanduser().absolute()
+    path = Path(os.path.expanduser(given)).absolute()
     path = path.resolve() if path.exists() else path
     if path.is_file():
         path = path.parent

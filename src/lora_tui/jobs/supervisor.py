@@ -252,7 +252,10 @@ def stop(run: Run) -> None:
 
 
 def pause(run: Run) -> None:
-    """Ask the run to wait after its step, with everything in memory."""
+    """Ask the run to wait after its step, with everything in memory. Raises BadInput for one that has no steps."""
+    may_be_asked(run)
+    if not isinstance(run.file.job, Train | Sweep):
+        raise BadInput("only a training can be paused", where=run.id, fix="Stop it; `runs resume` goes on with it.")
     _ask(run, PAUSE)
 
 
@@ -268,7 +271,13 @@ def unpause(run: Run) -> None:
 
 
 def checkpoint(run: Run) -> None:
-    """Ask the run for a checkpoint after its step."""
+    """Ask the run for a checkpoint after its step. Raises BadInput for one that writes none."""
+    may_be_asked(run)
+    if isinstance(run.file.job, Sweep):
+        fix = f"Ask the run it works on; `lora-tui sweep show {run.id}` names them."
+        raise BadInput("a sweep has no checkpoint of its own", where=run.id, fix=fix)
+    if not isinstance(run.file.job, Train):
+        raise BadInput("only a training writes checkpoints", where=run.id)
     _ask(run, CHECKPOINT)
 
 

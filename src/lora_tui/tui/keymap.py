@@ -134,6 +134,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "train.preset", "p", "preset", "Lay a preset over the profile: quick, stable, your own.", "preset", hint=True
     ),
+    Action("train.sweep", "w", "sweep", "Try several settings, one run after another, and compare.", "sweep"),
     Action("train.new", "n", "new adapter", "Write a profile of your own from this one.", "new_adapter"),
     Action("train.other", "tab", "other list", "From profiles to datasets and back.", "other_list", hint=True),
     Action("train.scroll_down", "J", "scroll down", "Scroll the plan down.", "scroll_plan(1)"),

@@ -73,14 +73,14 @@ def load_suite(workspace: Workspace, name: str) -> Suite:
     return read_suite(path)
 
 
-def sample_prompts(workspace: Workspace, profile: Profile) -> tuple[Prompt, ...]:
-    """The first prompts of the profile's suite, to be answered while it trains; none when it names no suite."""
+def sample_prompts(workspace: Workspace, profile: Profile, *, every: bool = False) -> tuple[Prompt, ...]:
+    """The first prompts of the profile's suite (`every`: all), to be answered while it trains; none without a suite."""
     wanted = profile.verification
     if not wanted.suite:
         return ()
     return tuple(
         Prompt(prompt=case.prompt, expectations=tuple((item.type, item.value) for item in case.expectations))
-        for case in load_suite(workspace, wanted.suite).cases[: wanted.while_training]
+        for case in load_suite(workspace, wanted.suite).cases[: None if every else wanted.while_training]
     )
 
 

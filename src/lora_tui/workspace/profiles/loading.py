@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def load_profile(
 
 def profile_layers(workspace: Workspace, name: str) -> list[Layer]:
     """What the profile is made of: the file at the root of `extends` first, its own last. Raises BadInput."""
-    path = Path(name).expanduser() if name.endswith(".toml") else profile_paths(workspace).get(name)
+    path = Path(os.path.expanduser(name)) if name.endswith(".toml") else profile_paths(workspace).get(name)
     if path is None or not path.is_file():
         known = ", ".join(sorted(profile_paths(workspace)))
         raise BadInput(f"there is no profile {name!r}", fix=f"Known profiles: {known}.")

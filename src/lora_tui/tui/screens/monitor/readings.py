@@ -172,8 +172,10 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
             return [("p", "primary"), (" goes on; everything is kept in memory", ""), (", s stops it", "muted")]
         case "stopped" if detail.foreign:
             return [("nothing was written to it for a while", "muted")]
+        case "stopped" if detail.row.kind == "train":
+            return [("r", "primary"), (" goes on from the checkpoint", "")]
         case "stopped":
-            return [("r goes on from the checkpoint", "")]
+            return [("r", "primary"), (" goes on where it was", "")]
         case "failed":
             return [(one_line(detail.failure), "bad")]
         case "finished" if detail.foreign:
@@ -182,6 +184,8 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
             return [(f"{adapter} is in the registry. ", ""), ("v", "primary"), (" compares it with its base", "")]
         case "finished" if detail.row.kind == "train":
             return [("taking the adapter into the registry …", "muted")]
+        case "finished" if detail.row.kind == "sweep":
+            return [("its runs are in the list; ", "muted"), ("lora-tui sweep show", "primary"), (" compares them", "")]
         case "finished":
             return [("v", "primary"), (" shows the answers", "")]
         case _:

@@ -27,6 +27,7 @@ from lora_tui.tui.screens.train.adapter_form import AdapterForm
 from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
 from lora_tui.tui.screens.train.going_on import Onwards
 from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
+from lora_tui.tui.screens.train.sweep_form import SweepForm
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import Draw, Line, LiveLines
 from lora_tui.tui.widgets.virtual_list import VirtualList
@@ -284,6 +285,19 @@ class TrainScreen(Stage):
 
         self.ask(AdapterForm(self.shell.workspace, parent), written)
 
+    def action_sweep(self) -> None:
+        """Try several settings of what is chosen; watch them."""
+        if (gone := engine.missing()) is not None:
+            raise gone
+        pair = self._pair()
+        if pair is None:
+            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
+
+        def started(run: str) -> None:
+            self.call_later(self._watch, run)
+
+        self.ask(SweepForm(self.shell.workspace, *pair), started)
+
     def action_probe(self) -> None:
         """Plan again with one real step; a step that is being taken goes on."""
         self._planned()
@@ -297,13 +311,14 @@ class TrainScreen(Stage):
         pair = self._pair()
         if pair is None:
             raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
-        self.post_message(self.CanGoOn(pair[0], going_on.choices(self.shell.workspace, pair[0])))
+        name, found = pair[0].name, going_on.choices(self.shell.workspace, pair[0])
+        if len(found) == 1:
+            raise BadInput(f"no adapter fits {name} yet", fix="One does that has its base, rank, alpha and modules.")
+        self.post_message(self.CanGoOn(pair[0], found))
 
     def on_train_screen_can_go_on(self, message: CanGoOn) -> None:
         """Let one be chosen; it holds for this profile until another is."""
         name = message.profile.name
-        if len(message.choices) == 1:
-            raise BadInput(f"no adapter fits {name} yet", fix="One does that has its base, rank, alpha and modules.")
 
         def take(value: str) -> None:
             onwards = going_on.chosen(value)
@@ -383,5 +398,8 @@ class TrainScreen(Stage):
         """Watch it."""
         self._starting = False
         if message.run is not None:
-            await self.app.switch_mode("monitor")
-            self.app.screen.post_message(RunChosen(message.run.id))
+            await self._watch(message.run.id)
+
+    async def _watch(self, run: str) -> None:
+        await self.app.switch_mode("monitor")
+        self.app.screen.post_message(RunChosen(run))
