@@ -9,7 +9,11 @@ import pytest
 from lora_tui.backends import sweep, trials
 from lora_tui.backends.trials import Outcome
 from lora_tui.cli.text_chart import chart
+from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs.job import TinyBase, Trial
+from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.layout import Workspace
 
 
 def test_a_grid_is_every_combination() -> None:
@@ -78,6 +82,19 @@ def test_the_best_is_a_finished_run() -> None:
     assert by_rate
     assert (by_loss.number, by_rate.number) == (2, 4)
     assert trials.best("eval_loss", [outcome(1, "failed", 1.0), outcome(2, "finished")]) is None
+
+
+def test_the_pass_rate_of_a_run_is_that_of_the_weights_it_keeps(workspace: Workspace) -> None:
+    run = supervisor.create(workspace, TinyBase(chats="", output=""), "trial")
+    log = journal.Journal(run.journal)
+    for step, passed in ((0, False), (4, True), (8, False)):
+        check = journal.Check(expectation="contains 'x'", passed=passed)
+        log.write(journal.Sample(step=step, prompt="x?", answer="x", checks=(check,)))
+    trial = Trial(run=run.id, settings=())
+    assert trials.outcome(1, trial, RunView.of(run)).pass_rate == 0.0
+    log.write(journal.Finished(steps=8, eval_loss=1.0, best_step=4))
+    log.close()
+    assert trials.outcome(1, trial, RunView.of(run)).pass_rate == 1.0
 
 
 def test_the_chart_draws_each_run_with_its_number() -> None:

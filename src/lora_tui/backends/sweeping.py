@@ -94,11 +94,12 @@ def _ended(sweep: Run, number: int, trial: Trial, log: journal.Journal) -> Outco
     """The trial when its run has ended. One that is finished stays so; one that works already is waited for."""
     run = trials.run_of(sweep, trial)
     view = RunView.of(run)
-    if view.state != "finished" and not supervisor.is_alive(run) and not (sweep.folder / STOP).exists():
+    paused = supervisor.is_alive(run)  # by an earlier process of the sweep, if at all
+    if view.state != "finished" and not paused and not (sweep.folder / STOP).exists():
         supervisor.start(run)
     waits = False
     while supervisor.is_alive(run):
-        _pass_on(sweep, run)
+        paused = pass_on(sweep, run, paused)
         view.refresh()
         if view.paused != waits:  # the sweep waits where its run does: whoever asked it to looks at its own journal
             waits = view.paused
@@ -110,14 +111,22 @@ def _ended(sweep: Run, number: int, trial: Trial, log: journal.Journal) -> Outco
     return trials.outcome(number, trial, view)
 
 
-def _pass_on(sweep: Run, run: Run) -> None:
-    """What is asked of the sweep is asked of the run that works."""
-    for request in (STOP, PAUSE):
-        wanted, there = (sweep.folder / request).exists(), (run.folder / request).exists()
-        if wanted and not there:
-            (run.folder / request).touch()
-        elif request == PAUSE and there and not wanted:
-            (run.folder / request).unlink(missing_ok=True)
+def pass_on(sweep: Run, run: Run, paused: bool) -> bool:
+    """What is asked of the sweep is asked of the run that works; a pause of that run is one of the sweep's too.
+
+    `paused`: whether both waited until now; returns whether they do. Whichever changed is heard, the sweep first.
+    """
+    if (sweep.folder / STOP).exists():
+        (run.folder / STOP).touch()
+    for asked, other in ((sweep, run), (run, sweep)):
+        wanted = (asked.folder / PAUSE).exists()
+        if wanted and not paused:
+            (other.folder / PAUSE).touch()
+        elif paused and not wanted:
+            (other.folder / PAUSE).unlink(missing_ok=True)
+        if wanted != paused:
+            return wanted
+    return paused
 
 
 if __name__ == "__main__":

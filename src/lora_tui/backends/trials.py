@@ -24,7 +24,7 @@ class Outcome(msgspec.Struct, frozen=True):
     total_steps: int = 0
     loss: float | None = None
     eval_loss: float | None = None  # of the weights that its adapter has
-    pass_rate: float | None = None  # of the suite's prompts that met all expectations, at the last evaluation
+    pass_rate: float | None = None  # of the suite's prompts that met all expectations, by the same weights
     seconds: float = 0.0
     reason: str = ""
     curve: tuple[tuple[int, float], ...] = ()  # step, eval loss
@@ -51,8 +51,9 @@ def outcome(number: int, trial: Trial, view: RunView) -> Outcome:
     """One run of a sweep."""
     word = view.last_word
     evaluations = view.evaluations
-    rates = view.pass_rates()
+    rates = {step: met / asked for step, met, asked in view.pass_rates()}
     last = evaluations[-1].eval_loss if evaluations else None
+    best_step = word.best_step if isinstance(word, journal.Finished) else 0
     kept = word.eval_loss if isinstance(word, journal.Finished) and word.eval_loss is not None else last
     return Outcome(
         number=number,
@@ -63,7 +64,7 @@ def outcome(number: int, trial: Trial, view: RunView) -> Outcome:
         total_steps=view.total_steps,
         loss=view.metrics[-1].loss if view.metrics else None,
         eval_loss=kept,
-        pass_rate=rates[-1][1] / rates[-1][2] if rates else None,
+        pass_rate=rates.get(best_step or -1, next(reversed(rates.values()), None)),
         seconds=max(0.0, view.last_time - view.first_time),
         reason=view.failure,
         curve=tuple((event.step, event.eval_loss) for event in evaluations),
