@@ -106,8 +106,10 @@ def test_the_run_is_started_with_the_python_of_its_engine(workspace: Workspace, 
     (started,) = [event for event in JournalReader(run.journal).read() if isinstance(event, Started)]
     assert started.device == "-m lora_tui.worker"
     python.unlink()
+    said = run.journal.read_bytes()
     with pytest.raises(BadInput, match="Python this run was started with is gone"):
         supervisor.start(run)
+    assert run.journal.read_bytes() == said, "what it said last still counts"
 
 
 def test_a_worker_whose_unsloth_breaks_goes_on_with_trl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,7 @@ def start(run: Run) -> None:
     Raises BadInput when it runs already, and where it is not this person's to start.
     """
     may_be_asked(run)
+    python = _python(run.file.job)
     lock = _take_lock(run)
     try:
         for asked in (STOP, PAUSE, CHECKPOINT):
@@ -96,7 +97,7 @@ def start(run: Run) -> None:
         log.close()
         with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
             child = subprocess.Popen(
-                [_python(run.file.job), "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
+                [python, "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
                 cwd=run.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -50,3 +50,17 @@ def test_what_vllm_cannot_load_is_told_before_it_is_trained(workspace: Workspace
     found = problems(load_profile(workspace, "tiny", settings=[f"lora.{key}={value}"]))
     assert [(problem.severity, problem.key) for problem in found] == [("warning", f"lora.{key}")]
     assert "vLLM" in found[0].message + found[0].fix
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (["training.lr_scheduler_type=constant", "training.warmup_steps=100"], "training.warmup_steps"),
+        (["training.lr_scheduler_type=greedy", "training.warmup_ratio=0.1"], "training.warmup_ratio"),
+        (["forgetting.keep_fisher=true", "lora.init_lora_weights=pissa"], "forgetting.keep_fisher"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_told(workspace: Workspace, settings: list[str], key: str) -> None:
+    (found,) = problems(load_profile(workspace, "tiny", settings=["training.warmup_steps=0", *settings]))
+    assert (found.severity, found.key) == ("warning", key)
+    assert found.fix

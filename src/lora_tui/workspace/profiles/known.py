@@ -72,6 +72,8 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     EXPONENTIAL: (),
 }
 
+WITHOUT_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # transformers gives them no warm-up
+
 
 def package_of(optim: str) -> str:
     """The package an optimizer needs beside the engine; empty: none, or an unknown name."""

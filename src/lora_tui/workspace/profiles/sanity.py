@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from lora_tui.workspace.errors import BadInput
-from lora_tui.workspace.profiles.known import OPTIMIZERS, SCHEDULES, WHOLE_WEIGHTS
+from lora_tui.workspace.profiles.known import OPTIMIZERS, SCHEDULES, WHOLE_WEIGHTS, WITHOUT_WARMUP
 from lora_tui.workspace.profiles.schema import Lora, Profile, Training
 
 _VLLM = "vLLM cannot load such an adapter: merge it into its base before serving, or leave the key out."
@@ -27,7 +27,7 @@ class Problem(msgspec.Struct, frozen=True):
 def problems(profile: Profile) -> list[Problem]:
     """Everything, the errors first."""
     found = [*_widths(profile), *_schedule(profile.training), *_targets(profile.lora), *_beginnings(profile)]
-    found += [*_served(profile.lora), *_best(profile.training)]
+    found += [*_served(profile.lora), *_best(profile.training), *_fisher(profile)]
     return sorted(found, key=lambda problem: problem.severity != "error")
 
 
@@ -76,6 +76,10 @@ def _schedule(training: Training) -> Iterator[Problem]:
             f"{training.lr_scheduler_type!r} needs settings: {' or '.join(needed)}",
             f"For example lr_scheduler_kwargs = {{{needed[-1]} = {'0.1' if 'rate' in needed[-1] else '100'}}}.",
         )
+    if (training.warmup_steps or training.warmup_ratio) and training.lr_scheduler_type in WITHOUT_WARMUP:
+        key = "warmup_steps" if training.warmup_steps else "warmup_ratio"
+        message = f"counts for nothing: the schedule {training.lr_scheduler_type!r} begins at the full learning rate"
+        yield _warning(f"training.{key}", message, 'lr_scheduler_type = "constant_with_warmup" rises to it first.')
     if training.warmup_steps and training.warmup_ratio:
         yield _warning("training.warmup_ratio", "counts for nothing beside warmup_steps", "Leave one of them out.")
 
@@ -136,6 +140,16 @@ def _served(lora: Lora) -> Iterator[Problem]:
         yield _warning("lora.use_dora", "the adapter has a magnitude beside A and B", _VLLM)
     if 0 < lora.loraplus_lr_ratio < 1:
         yield _warning("lora.loraplus_lr_ratio", "B would learn slower than A, the opposite of LoRA+", "16 is usual.")
+
+
+def _fisher(profile: Profile) -> Iterator[Problem]:
+    if profile.forgetting.keep_fisher and mutates_base(profile.lora):
+        yield _warning(
+            "forgetting.keep_fisher",
+            f"none is kept of an adapter that begins as {profile.lora.init_lora_weights}: it is saved as another, of "
+            "twice the rank",
+            "Leave init_lora_weights out where a later run is to be held to this one by EWC.",
+        )
 
 
 def _best(training: Training) -> Iterator[Problem]:
