@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lora_tui.backends import audits, counting, local, measure, plan
+from lora_tui.backends import amount, audits, counting, local, measure, plan
 from lora_tui.dataset.model import Dataset, Manifest
 from lora_tui.jobs import audit, supervisor
 from lora_tui.jobs.job import Train
@@ -314,7 +314,7 @@ def test_the_plan_and_the_run_agree_on_steps_and_trainable_parameters(
     measured = measure.ensure(workspace, str(tiny_base), quick)
     run = new_run(profile=quick)
     assert main([str(run.folder / "job.toml")]) == 0
-    assert RunView.of(run).total_steps == plan.steps_of(20, quick.training)
+    assert RunView.of(run).total_steps == amount.steps_of(20, quick.training)
     with safe_open(run.folder / "adapter" / "adapter_model.safetensors", "pt") as file:
         saved = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
     assert saved == measured.trainable < measured.parameters

@@ -79,6 +79,16 @@ async def test_going_on_from_an_adapter_where_none_fits_is_said_and_the_app_goes
         await shown(pilot.app, "starts it")
 
 
+async def test_a_profile_that_cannot_be_trained_is_told_instead_of_a_plan(ready: Workspace, started: list[Run]) -> None:
+    path = ready.profiles / "tiny.toml"
+    path.write_text(path.read_text().replace('optim = "adamw_torch"', 'optim = "adamw"'))
+    async with train(ready).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "training.optim: transformers knows no 'adamw'")
+        await pilot.press("s")
+        await shown(pilot.app, "The plan is not there yet")
+    assert not started
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 def test_looks(snap_compare: Any, ready: Workspace, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     own = {"tiny": ready.profiles / "tiny.toml"}  # the shipped ones may change

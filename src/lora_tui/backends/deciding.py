@@ -64,5 +64,7 @@ def _deciding(profile: Profile) -> tuple[object, ...]:
         training.packing,
         training.per_device_train_batch_size,
         profile.lora.target_modules,
+        profile.lora.use_dora,
+        profile.forgetting.kl > 0,  # one more forward pass
         training.engine,
     )

@@ -21,7 +21,7 @@ from lora_tui.jobs.job import Prompt, Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles import Profile, sanity
 
 
 def train(
@@ -72,9 +72,10 @@ def prepared(
     start: the adapter version it goes on from; without one it begins a fresh adapter.
     allow: codes of the audit's errors that training goes on in spite of; the run keeps them.
     progress, cancelled: of the audit. Raises Cancelled when it says so: nothing was started.
-    Raises BadInput when something the profile asks for is not installed here, the dataset is damaged, or the audit
-    found an error that is not allowed.
+    Raises BadInput when what the profile says cannot be together or is not installed here, the dataset is damaged, or
+    the audit found an error that is not allowed.
     """
+    sanity.refuse(profile)
     lacking = missing(profile)
     if lacking:
         raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)

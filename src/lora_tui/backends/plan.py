@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import msgspec
 
 from lora_tui.backends import advice, audits, bases, fit, measure, memory, pace, probe
 from lora_tui.backends.advice import Advice
+from lora_tui.backends.amount import amount_of
 from lora_tui.backends.counting import Cancelled
 from lora_tui.backends.fit import Change
 from lora_tui.backends.hardware import machine
@@ -24,7 +24,7 @@ from lora_tui.jobs.probed import Probed
 from lora_tui.workspace.config import load_config
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
-from lora_tui.workspace.profiles import Profile, Training
+from lora_tui.workspace.profiles import Profile, sanity
 
 _GRAVEST = {"error": 0, "warning": 1, "note": 2}
 
@@ -69,13 +69,14 @@ def plan(
 
     take_step: take one real step on this machine first, unless one with these settings is remembered.
 
-    Raises LoraTuiError when the dataset is damaged, the base cannot be loaded or the engine is not installed, and
-    Cancelled when `cancelled` says so.
+    Raises LoraTuiError when something in the profile cannot be together, the dataset is damaged, the base cannot be
+    loaded or the engine is not installed, and Cancelled when `cancelled` says so.
     """
 
     def tell(stage: str, done: int, total: int) -> None:
         progress(f"{stage}: {done:,} of {total:,}" if total else stage)
 
+    sanity.refuse(profile)
     check_intact(dataset)
     base = bases.resolve(workspace, profile)
     place = place_of(machine(workspace.root))
@@ -91,10 +92,9 @@ def plan(
         found = probe.take(workspace, base, profile, dataset, progress=tell, cancelled=cancelled)
     known = inside(base, profile, audited, measured)
     estimate = needed(profile, known, audited, place)
-    steps = steps_of(audited.train.rows, profile.training)
+    amount = amount_of(profile, audited)
     going = pace.pace(workspace, base, profile, found)
-    tokens = audited.train.loss_tokens * epochs_of(profile, audited)
-    seconds = (tokens / going.fast, tokens / going.slow) if going else None
+    seconds = (amount.tokens / going.fast, amount.tokens / going.slow) if going else None
     total = found.peak if found else estimate.total
 
     def needs(other: Profile) -> int:
@@ -106,7 +106,7 @@ def plan(
         audited,
         known.shape,
         measured.trainable,
-        steps,
+        amount.steps,
         place,
         fast_bf16=place.bf16 and not place.gpu,
         gpu_bf16=place.bf16 and place.gpu,
@@ -117,7 +117,7 @@ def plan(
         base=base,
         audited=audited,
         measured=measured,
-        steps=steps,
+        steps=amount.steps,
         findings=tuple(sorted(audited.findings, key=lambda item: _GRAVEST[item.severity])),
         memory=estimate,
         memory_available=place.available,
@@ -133,7 +133,7 @@ def plan(
         alone=() if fits else fit.alone(profile, audited, place.available, needs, gpu=place.gpu),
         fit=() if fits else fit.steps(profile, audited, place.available, needs, gpu=place.gpu),
         advice=advice.advise(facts),
-        warnings=tuple(_warnings(profile, audited, total, place)),
+        warnings=tuple(_warnings(profile, audited, amount.mixed, total, place)),
     )
 
 
@@ -147,28 +147,13 @@ def _with_estimate(error: LoraTuiError, profile: Profile, base: str, place: Plac
     return type(error)(error.what, where=error.where, fix=f"{error.fix} {said}".strip())
 
 
-def steps_of(rows: int, training: Training) -> int:
-    """Optimizer steps of the whole run, as Trainer counts them in one process."""
-    if training.max_steps > 0:
-        return training.max_steps
-    micro = math.ceil(rows / training.per_device_train_batch_size)
-    per_epoch = max(1, math.ceil(micro / training.gradient_accumulation_steps))
-    return math.ceil(training.num_train_epochs * per_epoch)
-
-
-def epochs_of(profile: Profile, audited: Audited) -> float:
-    """How often every row is trained on."""
-    if profile.training.max_steps > 0 and audited.train.rows:
-        rows_a_step = profile.training.per_device_train_batch_size * profile.training.gradient_accumulation_steps
-        return profile.training.max_steps * rows_a_step / audited.train.rows
-    return profile.training.num_train_epochs
-
-
-def _warnings(profile: Profile, audited: Audited, total: int, place: Place) -> list[str]:
+def _warnings(profile: Profile, audited: Audited, mixed: int, total: int, place: Place) -> list[str]:
     """What is to be known beside the audit's findings."""
     found = [lacking] if (lacking := missing(profile)) else []
     if profile.data.target and audited.train.rows < profile.data.target:
         found.append(f"{_rows(audited.train.rows)} to train on; the profile aims at {profile.data.target}")
+    if mixed:
+        found.append(f"replay mixes in up to {_rows(mixed)} more; steps and time are with them")
     if total > place.available:
         found.append("it needs more memory than is free")
     elif total > place.available * fit.MARGIN:

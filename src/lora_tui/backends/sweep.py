@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 
 from lora_tui.backends import audits, local, probe
+from lora_tui.backends.amount import amount_of
 from lora_tui.backends.counting import Tell, unheard
 from lora_tui.backends.pace import pace
-from lora_tui.backends.plan import epochs_of, steps_of
 from lora_tui.backends.processes import ONE, Processes
 from lora_tui.dataset.model import Dataset
 from lora_tui.jobs import journal, supervisor
@@ -181,11 +181,10 @@ def prepared(
             cancelled=cancelled,
         )
         audited = audits.ensure(workspace, dataset, job.base, profile)  # there already
-        steps = steps_of(audited.train.rows, profile.training)
+        amount = amount_of(profile, audited)
         going = pace(workspace, job.base, profile, probe.remembered(workspace, job.base, profile, dataset))
-        tokens = audited.train.loss_tokens * epochs_of(profile, audited)
-        seconds = (tokens / going.fast, tokens / going.slow) if going else None
-        found.append(Prepared(one, job, tuple(warnings), steps, seconds))
+        seconds = (amount.tokens / going.fast, amount.tokens / going.slow) if going else None
+        found.append(Prepared(one, job, tuple(warnings), amount.steps, seconds))
     return found
 
 

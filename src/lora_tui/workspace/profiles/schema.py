@@ -11,7 +11,7 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]  # something else must be there too
-Rate = Annotated[float, Meta(gt=0.0)]
+Rate = Annotated[float, Meta(gt=0.0, le=1e6)]  # a number: TOML knows inf too
 NAME = r"^[a-z0-9][a-z0-9._-]*$"  # it names folders too
 Name = Annotated[str, Meta(pattern=NAME)]
 Shape = Literal["agent", "plain"]
@@ -66,7 +66,7 @@ class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     r: Positive = 16
     lora_alpha: Positive = 16
-    lora_dropout: Share = 0.0
+    lora_dropout: PartShare = 0.0
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     exclude_modules: tuple[str, ...] = ()
     target_parameters: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parallel: Literal["auto", "ddp", "fsdp2"] = "auto"
     threads: NotNegative = 0
     nice: Annotated[int, Meta(ge=0, le=19)] = 0
-    seed: int = 42
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 42  # what numpy takes
 
 
 class Forgetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

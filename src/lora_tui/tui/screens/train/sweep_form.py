@@ -28,7 +28,7 @@ from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, sanity
 from lora_tui.workspace.profiles.settings import with_settings
 
-_ABOUT = "Values to try for each key: every combination is a run, one after another,\neach from a fresh adapter."
+_ABOUT = "Values to try for each key. Every combination is a run with a fresh\nadapter, one after another."
 _EXAMPLE = "lr=1e-4,2e-4 r=8,16"
 _FEWEST = 3  # runs that are listed, however low the terminal is
 _AROUND = 16  # lines of the dialog and its edge that are not the list's
