@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,9 +82,18 @@ def steady(small_profile: Profile) -> Profile:
 
 
 @pytest.fixture
-def alone(new_run: Callable[..., Run], steady: Profile) -> RunView:
+def uneven(small_dataset: Path, tmp_path: Path) -> str:
+    """A dataset whose rows two processes cannot share out evenly."""
+    folder = tmp_path / "uneven"
+    shutil.copytree(small_dataset, folder)
+    (folder / "train.jsonl").write_text("".join((small_dataset / "train.jsonl").read_text().splitlines(True)[:19]))
+    return str(folder)
+
+
+@pytest.fixture
+def alone(new_run: Callable[..., Run], steady: Profile, uneven: str) -> RunView:
     """The run in one process."""
-    view = train_here(new_run(profile=steady, samples=SAMPLES))
+    view = train_here(new_run(profile=steady, samples=SAMPLES, dataset=uneven))
     assert view.state == "finished", view.failure
     return view
 
@@ -108,10 +118,11 @@ def test_two_processes_train_as_one_does_also_where_one_of_them_runs_out_of_memo
     new_run: Callable[..., Run],
     steady: Profile,
     alone: RunView,
+    uneven: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    together = new_run(profile=steady, samples=SAMPLES, nproc=2)
+    together = new_run(profile=steady, samples=SAMPLES, dataset=uneven, nproc=2)
     (tmp_path / "sitecustomize.py").write_text(SHORT_OF_MEMORY)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     supervisor.start(together)

@@ -17,12 +17,13 @@ class RowOrder(Sampler[int]):
     """Indices of rows, every one once an epoch.
 
     `group_by_length` is a random order in which neighbours have similar lengths, so that batches of `batch` rows pad
-    little; `lengths` are in tokens.
+    little; `lengths` are in tokens. The last `filling` rows only fill up the last step, and come last in every epoch.
     """
 
-    def __init__(self, strategy: Strategy, lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(self, strategy: Strategy, lengths: Sequence[int], batch: int, seed: int, *, filling: int = 0) -> None:
         self.strategy = strategy
-        self.lengths = lengths
+        self.lengths = lengths[: len(lengths) - filling]
+        self.filling = filling
         self.batch = batch
         self.seed = seed
         self.epoch = 0
@@ -32,9 +33,13 @@ class RowOrder(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) + self.filling
 
     def __iter__(self) -> Iterator[int]:
+        yield from self._rows()
+        yield from range(len(self.lengths), len(self))
+
+    def _rows(self) -> Iterator[int]:
         if self.strategy == "sequential":
             yield from range(len(self.lengths))
             return

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset, concatenate_datasets
 
+from lora_tui.worker.mask import IGNORED
 from lora_tui.worker.packs import packs_of
 from lora_tui.worker.tokenize import Tokens
 
@@ -41,6 +42,22 @@ def write_rows(path: Path, rows: Iterable[Tokens], first: int = 0) -> Dataset:
 def with_more(table: Dataset, path: Path, rows: Iterable[Tokens]) -> Dataset:
     """The table and behind it these rows, which are kept in a file of their own."""
     return concatenate_datasets([table, write_rows(path, rows, first=len(table))])
+
+
+def filled_up(table: Dataset, path: Path, turn: int, pad: int) -> Dataset:
+    """The table and behind it as many rows without a label as make its length a multiple of `turn`.
+
+    Several processes take the same number of rows. Where a table does not divide, accelerate would hand out its first
+    rows once more; a row without a label changes neither loss nor gradient.
+    """
+    missing = -len(table) % turn
+    if not missing:
+        return table
+    blank: dict[str, Any] = {"input_ids": [pad], "labels": [IGNORED], "length": 1}
+    packed = "lengths" in table.column_names
+    blank |= {"rows": [-1], "lengths": [1]} if packed else {"row": -1, "id": ""}
+    filling = _write(path, _PACKS if packed else _ROWS, iter([blank] * missing))
+    return concatenate_datasets([table, filling])
 
 
 def write_packs(path: Path, rows: Dataset, size: int) -> Dataset:

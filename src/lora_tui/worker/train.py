@@ -49,7 +49,7 @@ from lora_tui.worker.saving import save_adapter
 from lora_tui.worker.taken_out import keep_beginning
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
-from lora_tui.worker.token_table import FOLDER, with_more, write_packs
+from lora_tui.worker.token_table import FOLDER, filled_up, with_more, write_packs
 from lora_tui.worker.trainer import AssistantTrainer
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
@@ -205,6 +205,11 @@ def _trainer(
     guards = Guards(log, controls, profile.training.stop_on)
     if point:
         guards.recall(log.path, point.step)
+    table = ready.packs or ready.rows
+    here = ranks.here()
+    turn = batch.rows * here.world if here.world > 1 else 1
+    path = folder / FOLDER / f"filling-{here.rank}.arrow"
+    rows = filled_up(table, path, turn, ready.tokenizer.pad_token_id)
     trainer = AssistantTrainer(
         model=ready.model,
         args=sft_config(
@@ -214,7 +219,7 @@ def _trainer(
             validation=len(ready.validation) > 0,
             sharding=sharding.settings() if sharding.is_prepared() else None,
         ),
-        train_dataset=ready.packs or ready.rows,
+        train_dataset=rows,
         eval_dataset=ready.validation if len(ready.validation) else None,
         processing_class=ready.tokenizer,
         data_collator=Padded(ready.tokenizer.pad_token_id),
@@ -228,6 +233,7 @@ def _trainer(
             *integrations(job.profile.training, log),
         ],
     )
+    trainer.filling = len(rows) - len(table)
     trainer.telling = telling
     trainer.profile = ready.profile
     trainer.settings = ready.settings

@@ -33,6 +33,7 @@ class AssistantTrainer(LastingTrainer):
     optimizer: Any
     lr_scheduler: Any
     penalties: Sequence[Penalty] = ()
+    filling = 0  # rows without a label at the end of the table
     rows_in_order = 0  # of the planned batch: one that is halved later must see its rows in the same order
     meter: FisherMeter | None = None
 
@@ -126,7 +127,8 @@ class AssistantTrainer(LastingTrainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         batch = self.rows_in_order or self.args.train_batch_size
-        return RowOrder(self.args.train_sampling_strategy, lengths_of(dataset), batch, self.args.seed)
+        lengths, strategy = lengths_of(dataset), self.args.train_sampling_strategy
+        return RowOrder(strategy, lengths, batch, self.args.seed, filling=self.filling)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """The one of the profile; LoRA+ is none of Trainer's."""

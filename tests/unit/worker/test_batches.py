@@ -47,3 +47,19 @@ def test_the_order_of_rows_is_the_one_the_profile_names_and_can_be_repeated() ->
     resumed = RowOrder("random", lengths, 4, seed=1)
     resumed.set_epoch(1)
     assert list(resumed) == list(mixed), "a resumed run goes on with the rows it would have seen"
+
+
+def test_processes_share_out_rows_evenly_with_rows_that_teach_nothing(tmp_path: Path) -> None:
+    from lora_tui.worker.row_order import RowOrder
+    from lora_tui.worker.token_table import filled_up, lengths_of, write_rows
+    from lora_tui.worker.tokenize import IGNORED, Tokens
+
+    rows = [Tokens(id=str(number), input_ids=[1] * number, labels=[1] * number) for number in range(1, 6)]
+    table = write_rows(tmp_path / "rows.arrow", rows)
+    assert filled_up(table, tmp_path / "filling.arrow", 5, pad=0) is table
+    even = filled_up(table, tmp_path / "filling.arrow", 4, pad=0)
+    assert [row["id"] for row in even] == ["1", "2", "3", "4", "5", "", "", ""]
+    assert {label for row in even.select(range(5, 8)) for label in row["labels"]} == {IGNORED}
+    order = list(RowOrder("random", lengths_of(even), 2, seed=1, filling=3))
+    assert sorted(order[:5]) == [0, 1, 2, 3, 4]
+    assert order[5:] == [5, 6, 7]
