@@ -236,6 +236,6 @@ async def test_going_on_with_new_rows_only_is_refused_where_there_are_none(
         await pilot.press("o")
         await shown(pilot.app, "rows alone that are new")
         await pilot.press("down", "down", "enter")
-        await shown(pilot.app, "with the rows alone that are new to it")
+        await shown(pilot.app, "with the rows alone that are new to it", "what is counted here is all rows")
         await pilot.press("s")
         await shown(pilot.app, "No row of rust@1 is new to tiny@1.0.0")

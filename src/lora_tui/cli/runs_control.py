@@ -10,6 +10,7 @@ import click
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.cli.runs_follow import finish
 from lora_tui.jobs import attached, supervisor
+from lora_tui.jobs.job import Train
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -68,7 +69,7 @@ def checkpoint(cli: Cli, run: str, seconds: float) -> None:
     """Let a run write a checkpoint after its step, and go on."""
     found = _working(cli, run)
     before = RunView.of(found)
-    if before.paused:
+    if before.paused and isinstance(found.file.job, Train):
         raise BadInput(
             "this run is paused: it writes its checkpoint when it goes on",
             where=found.id,

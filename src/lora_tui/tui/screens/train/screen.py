@@ -229,7 +229,12 @@ class TrainScreen(Stage):
     def _lines(self, made: Plan, width: int) -> list[Line]:
         lines = list(plan_lines(made, self.size.height > 40, width, self._fitted.get(made.profile, ())))
         onwards = self._onwards.get(made.profile)
-        return [*lines[:1], [(" " * 12, ""), (onwards.words, "good")], *lines[1:]] if onwards else lines
+        if onwards is None:
+            return lines
+        said: list[Line] = [[(" " * 12, ""), (onwards.words, "good")]]
+        if onwards.new_only:
+            said.append([(" " * 12, ""), ("what is counted here is all rows, the known ones too", "warn")])
+        return [*lines[:1], *said, *lines[1:]]
 
     def _show(self, draw: Draw) -> None:
         self.query_one("#plan", LiveLines).show(draw)
