@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 import run_stories
 from lora_tui.jobs import attached, journal, supervisor
+from lora_tui.jobs.job import Sweep
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.messages import RunChosen
@@ -275,3 +276,16 @@ async def test_a_comparison_cannot_be_paused_and_says_so(workspace: Workspace, s
         assert not (run.folder / supervisor.PAUSE).exists()
         await pilot.press("escape", "c")
         await shown(pilot.app, "Only a training writes checkpoints")
+
+
+async def test_the_best_run_of_a_sweep_is_an_adapter_once_the_sweep_has_finished(workspace: Workspace) -> None:
+    sweep = run_stories.write_sweep(workspace)
+    assert isinstance(sweep.file.job, Sweep)
+    best = supervisor.find(workspace, sweep.file.job.trials[0].run)
+    run_stories.write_adapter(best)
+    async with monitor(workspace).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "lr=5e-4")
+        pilot.app.screen.post_message(RunChosen(best.id))
+        await shown(pilot.app, "the best run of its sweep becomes an adapter")
+        journal.Journal(sweep.journal).write(journal.Finished(steps=3, eval_loss=1.2, seconds=9.0, output=best.id))
+        await shown(pilot.app, "tiny@1.0.0 is in the registry")

@@ -182,6 +182,8 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
             return [("another program trained this", "muted")]
         case "finished" if adapter:
             return [(f"{adapter} is in the registry. ", ""), ("v", "primary"), (" compares it with its base", "")]
+        case "finished" if detail.of_sweep:
+            return [("the best run of its sweep becomes an adapter once the sweep has finished", "muted")]
         case "finished" if detail.row.kind == "train":
             return [("taking the adapter into the registry …", "muted")]
         case "finished" if detail.row.kind == "sweep":

@@ -256,8 +256,8 @@ class MonitorScreen(Stage):
     # ---- adapters
 
     def _take_in(self, look: Look) -> None:
-        """Finished training runs become adapters, once."""
-        finished = {row.id for row in look.rows if row.kind == "train" and row.state == "finished"}
+        """Finished training runs become adapters, once; of a sweep's runs the best, when the sweep has finished."""
+        finished = {row.id for row in look.rows if row.kind in ("train", "sweep") and row.state == "finished"}
         if finished - self._asked:
             self._asked |= finished
             self._register()

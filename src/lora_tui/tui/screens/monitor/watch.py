@@ -77,6 +77,7 @@ class Detail(msgspec.Struct, frozen=True):
     samples: Sequence[journal.Sample]
     evaluations: Sequence[journal.Evaluation]
     played: Played | None = None
+    of_sweep: bool = False  # whether it is one of a sweep's runs
 
     @property
     def foreign(self) -> bool:
@@ -212,6 +213,7 @@ def detail_of(story: Story, row: RunRow, run: Run, log: tuple[str, ...]) -> Deta
         log=log,
         samples=tuple(story.samples),
         evaluations=tuple(story.evaluations),
+        of_sweep=isinstance(job, Train) and bool(job.sweep),
     )
 
 
