@@ -18,6 +18,10 @@ _CHANGED_LOGITS = (
     "output_multiplier",
     "lm_head_multiplier",
     "output_router_logits",
+    "logits_soft_cap",
+    "output_logit_soft_cap",
+    "logits_mup_width_multiplier",
+    "unpadded_vocab_size",
 )
 
 

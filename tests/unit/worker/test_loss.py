@@ -147,7 +147,14 @@ def test_what_trains_the_head_itself_leaves_the_loss_to_trl(changes: dict[str, A
 
 
 def test_a_base_that_changes_its_logits_or_balances_experts_leaves_the_loss_to_trl() -> None:
-    from transformers import Gemma2Config, Gemma2ForCausalLM, MixtralConfig, MixtralForCausalLM
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        MixtralConfig,
+        MixtralForCausalLM,
+        RecurrentGemmaConfig,
+        RecurrentGemmaForCausalLM,
+    )
 
     from lora_tui.worker.loss import can_skip_masked
 
@@ -161,6 +168,8 @@ def test_a_base_that_changes_its_logits_or_balances_experts_leaves_the_loss_to_t
         "head_dim": 8,
     }
     assert not can_skip_masked(Gemma2ForCausalLM(Gemma2Config(**shape)))  # caps its logits
+    capped = RecurrentGemmaConfig(**(shape | {"num_hidden_layers": 3, "num_key_value_heads": 2}))
+    assert not can_skip_masked(RecurrentGemmaForCausalLM(capped))  # by another name
     experts = {"num_local_experts": 2, "num_experts_per_tok": 1}
     assert not can_skip_masked(MixtralForCausalLM(MixtralConfig(**shape, **experts, output_router_logits=True)))
     assert can_skip_masked(MixtralForCausalLM(MixtralConfig(**shape, **experts)))
