@@ -61,6 +61,9 @@ _PACKING_ON_CPU = journal.Warned(
     advice="Set training.packing = false; the result is the same but for which rows share a step.",
     code="packing_on_cpu",
 )
+_TRL_GOES_ON = journal.Warned(
+    message="Unsloth begins adapters only: TRL trains this one, which goes on from another", code="engine"
+)
 
 
 @dataclass
@@ -165,8 +168,10 @@ def _model(
     log.write(journal.Progress(stage="load the base", done=0))
     training = job.profile.training
     torch.manual_seed(training.seed)  # the adapter's first weights
-    if unsloth_model.builds(job.profile) and not job.start_from:
-        return unsloth_model.model(job.base, job.profile)
+    if unsloth_model.builds(job.profile):
+        if not job.start_from:
+            return unsloth_model.model(job.base, job.profile)
+        log.write(_TRL_GOES_ON)
     model = loading.load_base(job.base, job.profile, device, sharded=sharding.is_prepared())
     if device == "cpu":
         os.nice(max(0, training.nice - os.nice(0)))

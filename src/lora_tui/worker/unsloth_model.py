@@ -39,6 +39,9 @@ def model(base: str, profile: Profile) -> Any:
     for key, value in (
         ("lora.use_dora", lora.use_dora),
         ("lora.target_parameters", lora.target_parameters),
+        ("lora.exclude_modules", lora.exclude_modules),
+        ("lora.rank_pattern", lora.rank_pattern),
+        ("lora.alpha_pattern", lora.alpha_pattern),
         ("lora.new_tokens", lora.new_tokens),
         (f"lora.init_lora_weights = {lora.init_lora_weights}", of_data_or_base),
     ):
