@@ -138,6 +138,43 @@ def test_stored_replay_is_mixed_in_at_its_share_and_the_same_every_time(
     assert b"completion" not in kept
 
 
+def test_an_adapter_that_keeps_no_fisher_information_that_fits_it_is_held_to_general_texts(
+    new_run: Callable[..., Run], short: Callable[..., Profile]
+) -> None:
+    profile = short(keep_fisher=True)
+    pissa = msgspec.structs.replace(profile, lora=msgspec.structs.replace(profile.lora, init_lora_weights="pissa"))
+    first = trained(new_run(profile=pissa))  # is saved with twice the rank that it was measured with
+    adapter = first.run.folder / "adapter"
+    assert not (adapter / "fisher.safetensors").exists()
+    second = trained(new_run(profile=short(ewc=10.0), start_from=str(adapter), start_name="old@1.0.0"))
+    assert [item.code for item in second.warnings] == ["ewc"]
+    assert second.metrics[-1].penalty > 0.0
+
+
+@pytest.mark.parametrize("fitting", [1, 0])
+def test_what_measuring_takes_never_ends_a_run(
+    new_run: Callable[..., Run], short: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch, fitting: int
+) -> None:
+    import torch
+
+    from lora_tui.worker.forgetting import general, keeping
+
+    real = general.at_labels
+
+    def short_of_memory(model: Any, batch: Any) -> Any:
+        if len(batch["input_ids"]) > fitting:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB (fake)")
+        return real(model, batch)
+
+    monkeypatch.setattr(general, "at_labels", short_of_memory)
+    monkeypatch.setattr(keeping, "MEASURED", 4)  # of the shipped ones: one at a time they take long
+    view = trained(new_run(profile=short(measure=True)))
+    assert view.state == "finished", view.failure
+    assert not view.out_of_memory
+    assert (len(view.general) > 1) == (fitting > 0)
+    assert [item.code for item in view.warnings] == ([] if fitting else ["general_memory"])
+
+
 @pytest.mark.timeout(900)
 def test_two_processes_are_held_back_as_one_is(new_run: Callable[..., Run], short: Callable[..., Profile]) -> None:
     from safetensors.torch import load_file

@@ -6,18 +6,24 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import torch
 from torch.nn import functional
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_tui.jobs import journal
-from lora_tui.worker import ranks
+from lora_tui.worker import oom, ranks
 from lora_tui.worker.aside import aside
 from lora_tui.worker.forgetting.before import Before
 from lora_tui.worker.forgetting.scores import Batch, at_labels, batches, divergence
 from lora_tui.worker.tokenize import Tokens
 
 ROWS = 4  # of a batch: few, since whole distributions are held of every label
+_DOES_NOT_FIT = journal.Warned(
+    message="out of memory while measuring what is forgotten: from now on that is not measured",
+    advice="Name a forgetting.general of shorter conversations, or set forgetting.measure = false.",
+    code="general_memory",
+)
 SHARE = 0.05  # of a run's time that may go into measuring between its start and its end
 
 
@@ -48,8 +54,9 @@ class Forgetting(TrainerCallback):
 
     def __init__(self, log: journal.Journal, rows: Sequence[Tokens], pad: int, before: Before) -> None:
         self.log = log
-        self.rows = len(rows)
-        self.batches = batches(rows, pad, ROWS)
+        self.rows = rows
+        self.pad = pad
+        self.size = min(ROWS, len(rows))  # of a batch; 0 where even one row does not fit
         self.before = before
         self._seconds = 0.0  # spent on it at evaluations
         self._began = 0.0
@@ -81,9 +88,23 @@ class Forgetting(TrainerCallback):
             self._measure(model, step)
 
     def _measure(self, model: Any, step: int) -> None:
-        if model is None or not ranks.here().first:
+        if model is None or not ranks.here().first or (found := self._fitting(model, step)) is None:
             return
-        loss, kl = measured(model, self.batches, self.before)
+        loss, kl = found
         self._step = step
         self._start = loss if self._start is None else self._start
-        self.log.write(journal.General(step=step, loss=loss, kl=kl, rows=self.rows, start=self._start))
+        self.log.write(journal.General(step=step, loss=loss, kl=kl, rows=len(self.rows), start=self._start))
+
+    def _fitting(self, model: Any, step: int) -> tuple[float, float | None] | None:
+        """What was measured, with as many rows at a time as fit; None where none does: the run goes on without."""
+        while self.size:
+            try:
+                return measured(model, batches(self.rows, self.pad, self.size), self.before)
+            except Exception as error:
+                if not oom.is_out_of_memory(error):
+                    raise
+            oom.free()
+            self.size //= 2
+            if not self.size:
+                self.log.write(msgspec.structs.replace(_DOES_NOT_FIT, step=step))
+        return None

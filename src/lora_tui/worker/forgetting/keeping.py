@@ -27,6 +27,7 @@ from lora_tui.worker.tensors import load_tensors, save_tensors
 from lora_tui.worker.tokenize import Tokens
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Profile
+from lora_tui.workspace.profiles.sanity import mutates_base
 
 TEXTS = 32  # replay questions that KL and Fisher information are taken on, where replay itself asks for fewer
 MEASURED = 200  # general conversations, of a file that has more
@@ -44,6 +45,7 @@ class Keeping:
     meter: FisherMeter | None = None
     earlier: dict[str, torch.Tensor] = field(default_factory=dict)  # F of what was before
     gamma: float = 0.0
+    fits_adapter: bool = True  # the saved adapter has the factors that were measured, not others of twice the rank
 
     def begin(self) -> tuple[list[Penalty], FisherMeter | None, list[Kept]]:
         """What a trainer needs that begins, or takes its steps again from a checkpoint."""
@@ -65,7 +67,7 @@ class Keeping:
 
     def beside(self) -> Callable[[Path], None]:
         """What puts into the adapter's folder what the next run is to be held to. Call it in every process."""
-        if self.meter is None:
+        if self.meter is None or not self.fits_adapter:
             return lambda folder: None
         whole = carried(self.earlier, fisher.averaged(self.meter.value()), self.gamma)
         return lambda folder: save_tensors(_as_saved(whole), folder / fisher.NAME)
@@ -106,7 +108,8 @@ def keeping(
     held = bool(wish.l2 or wish.ewc)
     with ranks.first_goes_first():
         start = weights_before(model, folder / texts.FOLDER / _START) if held or _changes_base(job) else base_alone()
-        said = _texts(job, folder, model, tokenizer, rows, log, asked)
+        known = _kept(job, model) if wish.ewc or wish.keep_fisher else {}
+        said = _texts(job, folder, model, tokenizer, rows, log, asked, unknown=bool(wish.ewc) and not known)
     if any(ranks.any_of(asked.stop)):
         raise Ended
     before = start if _changes_base(job) else base_alone()
@@ -121,11 +124,12 @@ def keeping(
         found.penalties.append(L2(wish.l2, start))
     if wish.ewc:
         with ranks.first_goes_first():
-            found.earlier = _earlier(job, folder, model, said, tokenizer.pad_token_id, log)
+            found.earlier = known or _estimated(job, folder, model, said, tokenizer.pad_token_id, log)
         found.penalties.append(EWC(wish.ewc, found.earlier, start))
     if wish.ewc or wish.keep_fisher:
-        found.earlier = found.earlier or _kept(job, model)
+        found.earlier = found.earlier or known
         found.meter = FisherMeter(wish.ewc_gamma)
+        found.fits_adapter = bool(job.start_from) or not mutates_base(job.profile.lora)
         found.meter.attach(model)
         found.callbacks.append(OneFisher(found.meter))
     if wish.measure and ranks.here().first and not sharding.is_prepared():
@@ -162,12 +166,22 @@ def _replay_file(job: Train) -> Path:
 
 
 def _texts(
-    job: Train, folder: Path, model: Any, tokenizer: Any, rows: int, log: journal.Journal, asked: Requests
+    job: Train,
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    rows: int,
+    log: journal.Journal,
+    asked: Requests,
+    *,
+    unknown: bool,
 ) -> list[Tokens]:
-    """What replay, KL and a first Fisher information need to read, in the order in which it is drawn."""
+    """What replay, KL and a first Fisher information need to read, in the order in which it is drawn.
+
+    unknown: the Fisher information of what was before is wanted, and nobody keeps it.
+    """
     wish, training = job.profile.forgetting, job.profile.training
     mixed = replay.wanted(rows, wish.replay_share) if wish.replay else 0
-    unknown = bool(wish.ewc) and not _keeps_fisher(job)
     number = max(mixed, TEXTS if wish.kl or unknown else 0)
     if not number:
         return []
@@ -188,13 +202,10 @@ def _texts(
     return said
 
 
-def _earlier(
+def _estimated(
     job: Train, folder: Path, model: Any, said: Sequence[Tokens], pad: int, log: journal.Journal
 ) -> dict[str, torch.Tensor]:
-    """F of what was before: the one the adapter keeps; else, for want of it, of the model on general texts."""
-    known = _kept(job, model)
-    if known:
-        return known
+    """F of what was before, where the adapter keeps none that fits it: of the model on general texts."""
     path = folder / texts.FOLDER / _EARLIER
     if path.is_file():
         return _as_named(load_tensors(path), model)
@@ -212,12 +223,10 @@ def _earlier(
     return found
 
 
-def _keeps_fisher(job: Train) -> bool:
-    return bool(job.start_from) and (Path(job.start_from) / fisher.NAME).is_file()
-
-
 def _kept(job: Train, model: Any) -> dict[str, torch.Tensor]:
-    return _as_named(load_tensors(Path(job.start_from) / fisher.NAME), model) if _keeps_fisher(job) else {}
+    """F that the adapter keeps; empty where it keeps none, or none of the factors it has."""
+    path = Path(job.start_from) / fisher.NAME
+    return _as_named(load_tensors(path), model) if job.start_from and path.is_file() else {}
 
 
 _OURS, _SAVED = ".default.weight", ".weight"  # a factor's name in the model, and in PEFT's files
