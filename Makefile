@@ -35,8 +35,10 @@ contracts:
 	$(BIN)/lint-imports
 
 tests:
-	@echo "== tests (about 5 minutes on two cores: tiny models are really trained)"
-	$(BIN)/python -m pytest
+	@echo "== tests (about 15 minutes on two cores: tiny models are really trained)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/budgets
+	@echo "== budgets, with the machine to themselves"
+	$(BIN)/python -m pytest tests/budgets
 
 clean:
 	rm -rf $(VENV) demo-workspace .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
