@@ -220,6 +220,7 @@ def test_two_audits_of_the_same_pair_at_once_say_the_same(
 def test_rows_that_were_changed_are_neither_counted_nor_trained_on(
     workspace: Workspace, tiny_base: Path, profile: Profile, version: Callable[..., Dataset]
 ) -> None:
+    worker = [sys.executable, "-m", "lora_tui.worker"]  # which holds its run's lock to its end
     dataset = version(*answers())
     path = dataset.folder / "train.jsonl"
     built = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -233,11 +234,11 @@ def test_rows_that_were_changed_are_neither_counted_nor_trained_on(
     with pytest.raises(BadInput, match=r"changed since it was built: train\.jsonl"):
         audits.ensure(workspace, dataset, str(tiny_base), profile)
     assert audits.every(dataset) == []
-    assert main([str(waiting.folder / "job.toml")]) == 2
+    assert subprocess.run([*worker, str(waiting.folder / "job.toml")], check=False).returncode == 2
     assert "changed since this run was started: train.jsonl" in RunView.of(waiting).failure
     other = supervisor.create(workspace, msgspec.structs.replace(job, dataset_hash="6" * 64), "another")
     path.write_text(path.read_text().replace("fire", "snow"))
-    assert main([str(other.folder / "job.toml")]) == 2
+    assert subprocess.run([*worker, str(other.folder / "job.toml")], check=False).returncode == 2
     assert "another version is there" in RunView.of(other).failure
 
 

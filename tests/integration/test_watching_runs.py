@@ -164,6 +164,7 @@ def test_another_users_run_can_be_watched_and_not_touched(workspace: Workspace, 
 def test_following_a_run_ends_with_ctrl_c_and_the_run_goes_on(workspace: Workspace, working: Run) -> None:
     said(runs(workspace, "pause"))
     command = [sys.executable, "-m", "lora_tui", "--workspace", str(workspace.root), "runs", "follow"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests themselves may run where it is ignored
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     while "paused" not in child.stdout.readline():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lora_tui.worker import collate
 from lora_tui.worker.oom import Batch, is_out_of_memory, what_broke
+from lora_tui.worker.token_table import write_rows
 from lora_tui.worker.tokenize import Tokens
 
 torch = pytest.importorskip("torch")
@@ -50,17 +54,14 @@ def test_a_smaller_batch_has_the_same_rows_in_a_step(batch: tuple[int, int], sma
 ROWS = [Tokens("a", [1, 2, 3], [1, 2, 3]), Tokens("b", [4, 5], [4, 5]), Tokens("c", [4, 6], [4, 6])]
 
 
-def test_the_rows_that_broke_it_are_named_the_longest_first() -> None:
-    padded = {
-        "input_ids": torch.tensor([[4, 6, 0], [1, 2, 3]]),
-        "attention_mask": torch.tensor([[1, 1, 0], [1, 1, 1]]),
-    }
-    broke = what_broke(padded, ROWS)
+def test_the_rows_that_broke_it_are_named_the_longest_first(tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "rows.arrow", ROWS)
+    broke = what_broke({collate.ROWS: torch.tensor([2, 0])}, table)
     assert (broke.longest, broke.rows) == (3, ("a", "c"))
 
 
-def test_packed_rows_are_told_apart() -> None:
-    packed = {"input_ids": torch.tensor([[4, 5, 1, 2, 3]]), "position_ids": torch.tensor([[0, 1, 0, 1, 2]])}
-    broke = what_broke(packed, ROWS)
+def test_packed_rows_are_told_apart(tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "rows.arrow", ROWS)
+    broke = what_broke({collate.ROWS: torch.tensor([[1, 0, -1]])}, table)
     assert (broke.longest, broke.rows) == (3, ("a", "b"))
-    assert what_broke(None, ROWS).longest == 0
+    assert what_broke(None, table).longest == 0
