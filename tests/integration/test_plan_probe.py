@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -83,14 +82,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Dataset]
     return workspace, versions.find(workspace, "rust@1")
 
 
+WORKER = """
+import re, sys
+from lora_tui.worker.__main__ import main
+code = main(sys.argv[1:])
+print("peak", re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read()).group(1))
+sys.exit(code)
+"""
+
+
 def peak_of(run: Run) -> int:
-    """Bytes that the process of a run reached, as the operating system counted them."""
-    with (run.folder / "stderr.log").open("wb") as errors:
-        child = subprocess.Popen([sys.executable, "-m", "lora_tui.worker", str(run.folder / "job.toml")], stderr=errors)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert RunView.of(run).state == "finished", (run.folder / "stderr.log").read_text()[-2000:]
-    return used.ru_maxrss * 1024
+    """Bytes that the process of a run reached, as the operating system counted them at its end."""
+    command = [sys.executable, "-c", WORKER, str(run.folder / "job.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert RunView.of(run).state == "finished", done.stderr[-2000:]
+    return int(done.stdout.split("peak ")[-1]) * 1024
 
 
 def test_a_probed_step_says_what_the_run_will_take_and_later_plans_know_it(place: tuple[Workspace, Dataset]) -> None:

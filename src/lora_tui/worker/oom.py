@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 from typing import Any
 
 import msgspec
@@ -12,6 +10,7 @@ import torch
 from datasets import Dataset
 
 from lora_tui.worker.collate import ROWS
+from lora_tui.worker.peak import in_ram
 from lora_tui.worker.token_table import ids_of, lengths_of
 
 _WORDS = (  # what the allocators and libraries say where they raise no class of their own
@@ -63,8 +62,7 @@ def reached() -> int:
     """The most bytes this process held: on its GPUs, else in RAM."""
     if torch.cuda.is_available():
         return max(torch.cuda.max_memory_allocated(index) for index in range(torch.cuda.device_count()))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return in_ram()
 
 
 class Broke(msgspec.Struct, frozen=True):
