@@ -3,6 +3,7 @@
 A frozen matrix keeps nothing of its input; an adapter on it keeps that input, and with dropout a copy and a mask of
 it. Norms keep an fp32 copy of the stream; attention keeps query, key, value and its result (FlashAttention and SDPA
 write no scores); an MLP keeps both projections, the activation, and what goes into its last matrix if that is adapted.
+Layers that the worker fuses on a CPU keep less: norms and adapters no copies, an MLP no activation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Kept(msgspec.Struct, frozen=True):
     keeps_inputs: bool = False  # in fp32, of every matrix; a bitsandbytes of 2024
     compiled: bool = False  # norms and activations are done again rather than kept
     cpu: bool = False  # where dropout's mask is as wide as a value, and no byte
+    fused: bool = False  # by `worker/fused`
 
     def has(self, name: str) -> bool:
         """Whether an adapter stands on the matrix."""
@@ -34,7 +36,7 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def norm(self) -> int:
         """Kept of each value that a norm takes."""
-        return self.width if self.compiled else _FP32
+        return self.width if self.compiled or self.fused else _FP32
 
     def inputs(self, width_in: int, *names: str) -> int:
         """Kept per token of one input that goes into these matrices."""
@@ -42,6 +44,8 @@ class Kept(msgspec.Struct, frozen=True):
         frozen = _FP32 * width_in if self.keeps_inputs else 0
         if not adapted:
             return frozen
+        if self.fused:
+            return width_in * (self.width + adapted * _MASK * self.dropout)
         if self.dropout:
             mask = (self.copies or self.width) if self.cpu else _MASK
             return width_in * adapted * ((self.copies or self.width) + mask) + frozen
@@ -97,7 +101,7 @@ def _linear_attention(shape: Shape, kept: Kept) -> int:
 def _mlp(wide: int, shape: Shape, kept: Kept, prefix: str) -> int:
     each = kept.inputs(shape.hidden, f"{prefix}gate_proj", f"{prefix}up_proj")
     each += kept.inputs(wide, f"{prefix}down_proj")
-    return each + kept.width * wide * (1 if not shape.gated else 2 if kept.compiled else 3)
+    return each + kept.width * wide * (1 if not shape.gated else 2 if kept.compiled or kept.fused else 3)
 
 
 def _mixture(shape: Shape, kept: Kept) -> int:

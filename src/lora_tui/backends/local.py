@@ -62,6 +62,7 @@ def prepared(
     processes: Processes = ONE,
     start: Start | None = None,
     allow: Collection[str] = (),
+    here: bool = True,
     progress: Tell = unheard,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Train, list[journal.Warned]]:
@@ -71,12 +72,13 @@ def prepared(
     processes: on how many GPUs and machines.
     start: the adapter version it goes on from; without one it begins a fresh adapter.
     allow: codes of the audit's errors that training goes on in spite of; the run keeps them.
+    here: it is this machine that trains, and what it lacks or has counts.
     progress, cancelled: of the audit. Raises Cancelled when it says so: nothing was started.
     Raises BadInput when what the profile says cannot be together or is not installed here, the dataset is damaged, or
     the audit found an error that is not allowed.
     """
     sanity.refuse(profile)
-    lacking = missing(profile)
+    lacking = missing(profile) if here else ""
     if lacking:
         raise BadInput(lacking, where=f"profile {profile.name}", fix=QUANT)
     check_intact(dataset)
@@ -86,7 +88,8 @@ def prepared(
     general, replay = (chat_file(workspace, key, profile) for key in ("general", "replay_file"))
     audited = audits.ensure(workspace, dataset, base, profile, progress=progress, cancelled=cancelled)
     allowed = audits.check_allowed(dataset, audited, allow)
-    profile, python, warnings = engines.chosen(workspace, profile, processes.nproc * processes.nnodes)
+    many = processes.nproc * processes.nnodes
+    profile, python, warnings = engines.chosen(workspace, profile, many) if here else (profile, "", [])
     job = Train(
         profile=profile,
         base=base,
@@ -98,7 +101,7 @@ def prepared(
         nproc=processes.nproc,
         nnodes=processes.nnodes,
         address=processes.address,
-        planned_bytes=_planned(workspace, base, profile, dataset, audited, processes.nproc * processes.nnodes),
+        planned_bytes=_planned(workspace, base, profile, dataset, audited, many) if here else 0,
         python=python,
         start_from=str(start.folder) if start else "",
         start_name=start.name if start else "",

@@ -42,9 +42,9 @@ _TILE = 4096 * 32768 * 4  # TRL's fused head: positions × entries, fp32; and it
 
 # Chosen on the fitting part of the published points whose source counts the whole device.
 _CONTEXT = int(1.45 * 1000**3)  # CUDA context, kernels, cuBLAS workspaces
-# Of what comes and goes, lost between the allocator's blocks. The C library's is worse at it than CUDA's: chosen on the
-# first of the shapes that are measured on a CPU.
-_LOST = {"device": 0.04, "reserved": 0.04, "allocated": 0.0, "process": 0.25}
+# Of what comes and goes, lost between the allocator's blocks; on a CPU chosen on the second of the shapes that are
+# measured there.
+_LOST = {"device": 0.04, "reserved": 0.04, "allocated": 0.0, "process": 0.05}
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -61,6 +61,7 @@ class Holding(msgspec.Struct, frozen=True):
     dropout: bool = False
     keeps_inputs: bool = False  # a bitsandbytes that saves what its 4-bit matrices are multiplied with
     compiled: bool = False
+    fused: bool = False  # by `worker/fused`, where the base's layers are known to it
     master: bool = False  # 16-bit adapters with an fp32 copy, its gradient and its states beside them (DeepSpeed)
     buffers: int = 0  # for gathering and reducing gradients
     counted: Literal["device", "reserved", "allocated", "process"] = "device"
@@ -143,6 +144,7 @@ def estimate(
         keeps_inputs=holding.keeps_inputs,
         compiled=holding.compiled,
         cpu=holding.counted == "process",
+        fused=holding.fused and shape.fused,
     )
     unpacked = _unpacked(shape, holding)
     if holding.checkpointing:
@@ -217,8 +219,8 @@ def _logits(vocabulary: int, batch: Batch, holding: Holding) -> int:
             return 2 * min(_TILE, vocabulary * batch.tokens * 4)
         case "labels":
             labels = batch.labels or batch.tokens
-            return 2 * min(_PIECE, 4 * vocabulary * labels)
+            return min(_PIECE, holding.width * vocabulary * labels)
 
 
-# Our own head on a CPU: fp32 logits of a few labels at a time, with as much again for their exponentials.
-_PIECE = 64 << 20
+# Our own head on a CPU: logits of some labels at a time, which become their own gradient.
+_PIECE = 128 << 20

@@ -12,16 +12,16 @@ from lora_tui.jobs.base_width import Width, base_width
 from lora_tui.workspace.profiles import Profile
 
 # What the engine takes beside a model: on this stack (torch 2.13, transformers 5.23, trl 1.16, peft 0.21) 400 MiB for
-# counting a base's weights, which a machine measures for itself, and 300 MiB more once it trains. Chosen on a run of
+# counting a base's weights, which a machine measures for itself, and 130 MiB more once it trains. Chosen on a run of
 # the demo's base of 2 million weights.
 COUNTING = 400 * 1024**2
-TRAINING = 300 * 1024**2
+TRAINING = 130 * 1024**2
 
 # On a CPU a micro-batch is computed in parts that its caches hold: so many hidden values, and one row at the least.
 PART_VALUES = 1 << 18
 
 # There, checkpointing leaves out as many layers as keep no more than this together.
-KEPT = 1 << 30
+KEPT = 2 << 30
 
 
 _STORED: dict[Width, Storage] = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -79,6 +79,7 @@ def holding_of(profile: Profile, place: Place, processes: int = 1, engine: int =
         checkpointing=training.gradient_checkpointing,
         keeps=0 if place.gpu else KEPT,
         dropout=profile.lora.lora_dropout > 0,
+        fused=not (place.gpu or packed or profile.lora.use_dora),
         anchors=2 * (profile.forgetting.ewc > 0) + (profile.forgetting.l2 > 0),
         counted="device" if place.gpu else "process",
         runtime=Holding().runtime if place.gpu else (engine or COUNTING) + TRAINING,

@@ -56,6 +56,7 @@ class Shape(msgspec.Struct, frozen=True):
     experts_per_token: int = 0
     expert_intermediate: int = 0
     shared_intermediate: int = 0
+    fused: bool = False  # its layers are among those that `worker/fused` knows
 
     @property
     def query(self) -> int:
@@ -177,9 +178,11 @@ def of_config(config: Mapping[str, Any]) -> Shape:
         experts_per_token=int(text.get("num_experts_per_tok") or 0) if experts else 0,
         expert_intermediate=int(text.get("moe_intermediate_size") or intermediate) if experts else 0,
         shared_intermediate=int(text.get("shared_expert_intermediate_size") or 0) if experts else 0,
+        fused=kind in FUSED,
     )
 
 
+FUSED = ("llama", "mistral", "qwen2", "qwen3")
 _PLAIN_MLP = ("phi", "gpt2", "gpt_neox", "starcoder2", "apertus", "opt", "falcon", "nemotron")
 _QK_NORM = ("qwen3", "olmo2", "olmo3", "gemma3", "apertus")
 

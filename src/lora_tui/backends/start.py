@@ -67,7 +67,7 @@ def _made(start: Start) -> dict[str, Any]:
         return made
     try:  # an older registry entry: what PEFT wrote down, but for the names it found for "all-linear"
         config = msgspec.json.decode((start.folder / _CONFIG).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise BadInput(f"this adapter cannot be read: {error}", where=str(start.folder)) from error
     return {key: config[key] for key in ("r", "lora_alpha", "use_rslora", "use_dora") if key in config}
 

@@ -166,7 +166,9 @@ def prepared(
         asked = tuple(prompts(profile))
         if by == "pass_rate" and not any(prompt.expectations for prompt in asked):
             raise BadInput(
-                "the profile names no suite, whose pass rate could decide",
+                "no answer's text decides a prompt of the profile's suite: its code is not tried while it trains"
+                if asked
+                else "the profile names no suite, whose pass rate could decide",
                 where=f"profile {profile.name}",
                 fix="Set verification.suite, or compare by eval_loss.",
             )

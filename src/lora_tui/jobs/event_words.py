@@ -37,8 +37,24 @@ def words(event: journal.AnyEvent) -> str:
             return f"warning{place}: {said}"
         case journal.Tried():
             return _tried(event)
+        case journal.CycleStep():
+            return f"{event.step}: {'; '.join(event.said)}"
+        case journal.Hiring() | journal.Hired() | journal.Released() | journal.Remote() | journal.Charged():
+            return _elsewhere(event)
         case journal.Answer():
-            return f"prompt {event.prompt + 1}, {event.side}: {event.error or _met(event.checks)}"
+            sample = f", sample {event.sample + 1}" if event.sample else ""
+            return f"prompt {event.prompt + 1}, {event.side}{sample}: {event.error or _met(event.checks)}"
+        case journal.Judged():
+            sample = f", sample {event.sample + 1}" if event.sample else ""
+            return f"prompt {event.prompt + 1}, {event.side}{sample}: with the judge {_met(event.checks)}"
+        case journal.Again():
+            return f"prompt {event.prompt + 1} is asked again"
+        case journal.Identified():
+            return _identified(event)
+        case journal.Asked():
+            return f"{event.side}: {event.at_once} at once"
+        case journal.Fault():
+            return f"{'FAULT' if event.voids else 'warning'} ({event.code}), {event.side}: {event.message}"
         case _:
             return _end(event)
 
@@ -50,6 +66,39 @@ def _started(event: journal.Started) -> str:
     many = f", {event.world_size} processes" if event.world_size > 1 else ""
     again = f", going on from step {event.resumed_from}" if event.resumed_from else ""
     return f"started{' on ' + place if place else ''}{many}{again}"
+
+
+def _identified(event: journal.Identified) -> str:
+    engine = f"{event.engine} {event.version}".strip()
+    unproven = "" if event.proven else ", which answers to any name"
+    return f"{event.side}: {event.model} by {engine}{unproven}"
+
+
+def _elsewhere(
+    event: journal.Hiring | journal.Hired | journal.Released | journal.Remote | journal.Charged,
+) -> str:
+    match event:
+        case journal.Hiring():
+            return f"asks {event.provider} for a machine ({event.label})"
+        case journal.Hired(provider="host"):
+            return f"works on {event.id}" + (f" at ${event.price_per_hour:.2f}/h" if event.price_per_hour else "")
+        case journal.Hired(price_per_hour=0.0):
+            return f"works on {event.name or event.id}"
+        case journal.Hired():
+            most = f" for at most {event.max_hours:g} h" if event.max_hours else ""
+            what = event.name or "a machine"
+            return f"rented from {event.provider}: {what} at ${event.price_per_hour:.2f}/h{most} ({event.id})"
+        case journal.Released(id=""):
+            return f"{event.provider} gave no machine"
+        case journal.Released():
+            cost = f", ${event.cost:.2f}" if event.cost else ""
+            if event.provider == "host":
+                return f"has worked on {event.id} for {duration(event.seconds)}{cost}"
+            return f"{event.id} given back to {event.provider} after {duration(event.seconds)}{cost}"
+        case journal.Remote():
+            return f"{event.peer}: {event.kind} {event.id}{' is gone' if event.gone else ''}"
+        case journal.Charged():
+            return f"{event.peer}: {event.what} ${event.amount:.2f}{' (estimated)' if event.estimated else ''}"
 
 
 def _tried(event: journal.Tried) -> str:
@@ -86,7 +135,9 @@ def out_of_memory(event: journal.OutOfMemory) -> str:
 
 
 def _met(checks: tuple[journal.Check, ...]) -> str:
-    return f"{sum(check.passed for check in checks)} of {len(checks)} expectations met"
+    made = [check for check in checks if not check.not_run]
+    rest = f", {len(checks) - len(made)} not run" if len(made) < len(checks) else ""
+    return f"{sum(check.passed for check in made)} of {len(made)} expectations met{rest}"
 
 
 def _short(text: str, most: int = 40) -> str:

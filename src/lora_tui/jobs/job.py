@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lora_tui.jobs.merging import Recipe, Source
 from lora_tui.workspace import toml
 from lora_tui.workspace.profiles import Profile
 
@@ -16,6 +17,30 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     prompt: str
     expectations: tuple[tuple[str, Any], ...] = ()
+
+
+class Together(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="together", tag_field="backend"):
+    """Trained by Together AI, by its own engine."""
+
+    model: str  # one of its bases
+    from_hf_model: str = ""  # whose weights it begins with, in the shape of `model`
+    n_evals: int = 0
+    n_checkpoints: int = 1
+    suffix: str = ""
+    max_price: float = 0.0  # USD; what it may cost as Together reckons it before it starts; 0: any
+
+
+class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="box", tag_field="backend"):
+    """Trained by our own worker on a machine that is reached by SSH: one's own, or one rented for the run."""
+
+    provider: Literal["host", "runpod", "vast"]
+    host: str = ""  # its name in config.toml, where it is one's own
+    gpu: str = ""  # what to rent, as the provider names it
+    memory_gb: float = 0.0  # of each GPU that is rented, at least
+    gpus: int = 1
+    max_price: float = 0.0  # USD an hour; nothing dearer is rented
+    max_hours: float = 0.0  # after which it is given back whatever it does
+    upload_to_together: bool = False  # register the adapter there when it is back
 
 
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train", tag_field="kind"):
@@ -39,6 +64,7 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="train"
     python: str = ""  # of the environment it trains in, where that is not lora-tui's own
     sweep: str = ""  # the id of the sweep it belongs to
     planned_bytes: int = 0  # what the plan said it would take, at its fullest
+    elsewhere: Together | Box | None = None  # None: on this machine
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audit", tag_field="kind"):
@@ -86,13 +112,36 @@ class TinyBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tin
 
 
 class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="verify", tag_field="kind"):
-    """Ask every prompt of a suite of both endpoints and check the answers."""
+    """Ask every prompt of a suite of two or more endpoints and check the answers; or one free prompt, without a report.
 
-    suite: str  # the suite file
-    baseline: str  # endpoint, as typed: base:PATH, adapter:NAME@V, openai:URL#MODEL
+    Endpoints are written as typed: base:PATH, adapter:NAME@V, ollama:MODEL, vllm:URL#MODEL, …
+    """
+
+    suite: str  # the suite file; empty with a free prompt
+    baseline: str
     tuned: str
     report: str  # folder the report is written to
     max_tokens: int = 256
+    others: tuple[str, ...] = ()  # further endpoints beside the two that are compared
+    prompt: str = ""  # the free prompt
+    samples: int = 0  # of each prompt; 0: as many as the suite says
+    temperature: float | None = None  # None: greedy with one sample of each prompt, else 0.7
+    seed: int = 0
+    at_once: int = 0  # requests in flight per endpoint; 0: as many as it takes
+    timeout: float = 0.0  # seconds without a byte after which an endpoint counts as hung; 0: by `endpoints.Patience`
+    fresh: bool = False  # take no answer kept from an earlier run
+    gates: tuple[str, ...] = ()  # as typed: "success >= 98 %"
+    profile: str = ""  # whose gates they are
+    judge: str = ""  # the endpoint that reads what llm-rubric asks; empty: nobody
+
+
+class Merge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="merge", tag_field="kind"):
+    """Merge adapters into a new version of `name`, or into the folder `output`."""
+
+    sources: tuple[Source, ...]
+    recipe: Recipe
+    name: str = ""
+    output: str = ""
 
 
 class Foreign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="foreign", tag_field="kind"):
@@ -117,7 +166,34 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sweep"
     trials: tuple[Trial, ...]
 
 
-Job = Train | Audit | Measure | Probe | TinyBase | Verify | Foreign | Sweep
+class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="cycle", tag_field="kind"):
+    """From what is new in the agents' histories to a promoted adapter; its training and verification are own runs."""
+
+    profile: str  # its name or file, as typed
+    dataset: str = ""  # name of the dataset; empty: that of the version in production, else the profile's name
+    paths: tuple[str, ...] = ()  # histories to read beside those that were read before
+    fresh: bool = False  # a fresh adapter, also where a version is in production
+    again: bool = False  # also where nothing is new
+
+
+class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="export", tag_field="kind"):
+    """Write a base with an adapter for other programs, and compare what they make of it with what it was."""
+
+    what: Literal["merged", "gguf", "ollama"]
+    base: str  # its folder
+    adapter: str = ""  # its folder; empty: the base alone
+    adapter_name: str = ""  # as people name it
+    base_name: str = ""
+    output: str = ""  # the folder or file to be; empty where Ollama takes it
+    type: str = ""  # how weights are stored: "bf16", "q8_0", "Q4_K_M"; empty: as the base has them
+    adapter_only: bool = False  # a GGUF of the adapter alone; for Ollama: base and adapter as two layers
+    model: str = ""  # its name at Ollama
+    host: str = ""  # Ollama's address
+    system: str = ""  # of the Ollama model
+    parameters: tuple[tuple[str, str], ...] = ()  # of the Ollama model, as a Modelfile's PARAMETER
+
+
+Job = Train | Audit | Measure | Probe | TinyBase | Verify | Merge | Export | Foreign | Sweep | Cycle
 
 
 class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,5 +207,20 @@ class JobFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_job(path: Path) -> JobFile:
-    """Read job.toml. Raises BadInput."""
-    return toml.load(path, JobFile)
+    """Read job.toml; paths into its workspace follow it where that was moved as a whole. Raises BadInput."""
+    file = toml.load(path, JobFile)
+    runs = path.absolute().parent.parent
+    here = str(runs.parent)
+    if runs.name != "runs" or file.workspace in ("", here) or Path(file.workspace).exists():
+        return file
+    return msgspec.convert(_rebased(msgspec.to_builtins(file), file.workspace, here), JobFile)
+
+
+def _rebased(data: Any, old: str, new: str) -> Any:
+    if isinstance(data, dict):
+        return {name: _rebased(value, old, new) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_rebased(value, old, new) for value in data]
+    if isinstance(data, str) and (data == old or data.startswith(f"{old}/")):
+        return new + data[len(old) :]
+    return data

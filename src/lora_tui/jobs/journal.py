@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, k
     """What every event has."""
 
     time: float = 0.0  # epoch seconds; filled in by the writer
+    origin: int = 0  # which of another machine's words it is, counted from 1; 0: said here
 
 
 class Starting(Event, frozen=True, tag="starting"):
@@ -108,6 +109,8 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     expectation: str
     passed: bool
     detail: str = ""
+    not_run: str = ""  # why it was not checked; then it is neither passed nor failed
+    weight: float = 1.0  # in the score of a test with a threshold; 0 decides nothing
 
 
 class Sample(Event, frozen=True, tag="sample"):
@@ -175,26 +178,136 @@ class Note(Event, frozen=True, tag="note"):
     message: str
 
 
+class Hiring(Event, frozen=True, tag="hiring"):
+    """A machine is about to be rented under this label: said before it is asked for, so that it can be found again."""
+
+    provider: str
+    label: str  # "lora-tui/<run>"
+
+
+class Hired(Event, frozen=True, tag="hired"):
+    """A machine works for this run and costs from now on, in USD an hour; 0 for one's own."""
+
+    provider: str
+    id: str
+    name: str = ""  # what it is: "RTX 4090"
+    price_per_hour: float = 0.0
+    max_hours: float = 0.0
+
+
+class Released(Event, frozen=True, tag="released"):
+    """It is given back and costs no more. `cost`: what its provider says, else hours times the price, in USD."""
+
+    provider: str
+    id: str
+    seconds: float = 0.0
+    cost: float = 0.0
+
+
+class Remote(Event, frozen=True, tag="remote"):
+    """Something of this run lies with a peer under this id: what was paid for is found again. `gone`: no longer."""
+
+    peer: str
+    kind: str  # "training file", "job", "model", "endpoint", …
+    id: str
+    gone: bool = False
+
+
+class Charged(Event, frozen=True, tag="charged"):
+    """What a peer takes for something, in USD."""
+
+    peer: str
+    what: str
+    amount: float
+    estimated: bool = False
+
+
 class AnswerDelta(Event, frozen=True, tag="answer_delta"):
-    """A further piece of an answer that is being generated. `side` is 'baseline' or 'tuned'."""
+    """A further piece of an answer that is being generated. `side` is 'baseline', 'tuned', or a further one's label."""
 
     prompt: int
     side: str
     text: str
+    sample: int = 0
 
 
-class Answer(Event, frozen=True, tag="answer"):
+class Answer(Event, frozen=True, tag="answer", omit_defaults=True):
     """A complete answer with its checks; seconds from request to first and to last token."""
 
     prompt: int
     side: str
     text: str
+    sample: int = 0
     checks: tuple[Check, ...] = ()
     tokens: int = 0
+    prompt_tokens: int = 0  # 0: the endpoint does not tell
+    counted: bool = False  # the tokens were counted here, because the endpoint does not tell
     first_token_seconds: float = 0.0
     seconds: float = 0.0
+    queued_seconds: float = 0.0  # of these, before the endpoint began with it, where it tells
     stopped: bool = True  # ended by itself, not cut at max_tokens
     error: str = ""
+    fault: str = ""  # what the error is called, or what was wrong with earlier attempts
+    attempts: int = 1
+    load: tuple[int, int] = (0, 0)  # requests in flight with it, as it began and as it ended; 0: not known
+    cached: bool = False  # kept from an earlier run: its times are of then
+    threshold: float | None = None  # of the weighted share of its checks; None: all must pass
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        """Which answer of a verification it is: prompt, side, sample."""
+        return self.prompt, self.side, self.sample
+
+
+class Again(Event, frozen=True, tag="again"):
+    """A prompt is to be asked again of every side: its answers so far do not count any more."""
+
+    prompt: int
+
+
+class Judged(Event, frozen=True, tag="judged"):
+    """A judge has read an answer: its checks from now on, all of them."""
+
+    prompt: int
+    side: str
+    sample: int = 0
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        """Which answer of a verification it is about: prompt, side, sample."""
+        return self.prompt, self.side, self.sample
+
+
+class Identified(Event, frozen=True, tag="identified"):
+    """Who answers for a side, as far as the endpoint shows."""
+
+    side: str
+    engine: str
+    model: str
+    version: str = ""
+    digest: str = ""
+    proven: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class Asked(Event, frozen=True, tag="asked"):
+    """All of a side's questions were asked: how many it took at once, and its process's peak memory in bytes."""
+
+    side: str
+    at_once: int
+    warm_up_seconds: float = 0.0
+    rss_bytes: int = 0
+    vram_bytes: int = 0
+
+
+class Fault(Event, frozen=True, tag="fault"):
+    """An endpoint did what makes answers worth less, or nothing where `voids`. `code` is a name of `verify/asking`."""
+
+    side: str
+    code: str
+    message: str
+    voids: bool = False
 
 
 class Tried(Event, frozen=True, tag="tried"):
@@ -205,6 +318,15 @@ class Tried(Event, frozen=True, tag="tried"):
     eval_loss: float | None = None
     pass_rate: float | None = None
     reason: str = ""
+
+
+class CycleStep(Event, frozen=True, tag="cycle_step"):
+    """A step of a cycle has ended: it is done, there was nothing to do, or it refuses that the cycle goes on."""
+
+    step: str
+    outcome: Literal["done", "nothing", "refused"]
+    said: tuple[str, ...]  # lines for people
+    made: str = ""  # the dataset, adapter or report it made, or the version that was promoted
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
@@ -249,9 +371,20 @@ AnyEvent = (
     | Continued
     | Warned
     | Note
+    | Hiring
+    | Hired
+    | Released
+    | Remote
+    | Charged
     | AnswerDelta
     | Answer
+    | Again
+    | Judged
+    | Identified
+    | Asked
+    | Fault
     | Tried
+    | CycleStep
     | Stopped
     | Finished
     | Failed
@@ -259,7 +392,11 @@ AnyEvent = (
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-_LASTING = (Started, Checkpoint, OutOfMemory, Stopped, Finished, Failed)
+_LASTING = (
+    *(Started, Checkpoint, OutOfMemory, CycleStep, Stopped, Finished, Failed),
+    *(Identified, Fault, Again),  # which answers count
+    *(Hiring, Hired, Released, Remote, Charged),
+)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # how a full disk answers
 _ROOM, _ROOM_BYTES = ".room", 1 << 16
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from lora_tui.jobs import journal
+from lora_tui.jobs.checks import verdict
 from lora_tui.jobs.pace import Pace, ToGo
+from lora_tui.jobs.spending import Spending
 
 _SILENCE = 900.0  # seconds without an event that a working process does not reach: a clock was set, or a machine slept
 
@@ -22,9 +26,11 @@ class Story:
     general: list[journal.General] = field(default_factory=list)
     out_of_memory: list[journal.OutOfMemory] = field(default_factory=list)
     warnings: list[journal.Warned] = field(default_factory=list)
-    answers: dict[tuple[int, str], journal.Answer] = field(default_factory=dict)
-    partial: dict[tuple[int, str], str] = field(default_factory=dict)  # answers being generated
+    answers: dict[tuple[int, str, int], journal.Answer] = field(default_factory=dict)  # by prompt, side, sample
+    partial: dict[tuple[int, str, int], str] = field(default_factory=dict)  # answers being generated
+    faults: list[journal.Fault] = field(default_factory=list)  # of endpoints
     tried: dict[str, journal.Tried] = field(default_factory=dict)  # a sweep's runs that ended, by id
+    steps_taken: dict[str, journal.CycleStep] = field(default_factory=dict)  # of a cycle, by name
     hardware: journal.Hardware | None = None
     progress: journal.Progress | None = None
     paused: bool = False
@@ -34,6 +40,8 @@ class Story:
     worked: float = 0.0  # seconds, over all of the run's processes; a clock that was set adds nothing
     last_word: journal.AnyEvent | None = None  # starting, started, stopped, finished or failed
     pace: Pace = field(default_factory=Pace)
+    spending: Spending = field(default_factory=Spending)
+    _elsewhere: bool = False  # some of it was said on another machine
 
     def fold(self, event: journal.AnyEvent) -> None:
         """Take one event in."""
@@ -41,8 +49,11 @@ class Story:
         passed = event.time - (self.last_time or event.time)
         if 0 < passed < _SILENCE and not isinstance(event, journal.Starting):
             self.worked += passed
-        self.last_time = event.time
+        self._elsewhere |= event.origin > 0
+        # what is caught up with after words said here is of the same time, and counts once
+        self.last_time = max(event.time, self.last_time) if self._elsewhere else event.time
         self.pace.feed(event)
+        self.spending.fold(event)
         match event:
             case journal.Starting():
                 self.last_word = event
@@ -76,13 +87,21 @@ class Story:
             case journal.Progress():
                 self.progress = event
             case journal.AnswerDelta():
-                place = (event.prompt, event.side)
+                place = (event.prompt, event.side, event.sample)
                 self.partial[place] = self.partial.get(place, "") + event.text
             case journal.Answer():
-                self.answers[event.prompt, event.side] = event
-                self.partial.pop((event.prompt, event.side), None)
+                self.answers[event.place] = event
+                self.partial.pop(event.place, None)
+            case journal.Judged() if event.place in self.answers:
+                self.answers[event.place] = msgspec.structs.replace(self.answers[event.place], checks=event.checks)
+            case journal.Again():
+                self.answers = {place: answer for place, answer in self.answers.items() if place[0] != event.prompt}
+            case journal.Fault():
+                self.faults.append(event)
             case journal.Tried():
                 self.tried[event.run] = event
+            case journal.CycleStep():
+                self.steps_taken[event.step] = event
             case journal.Stopped() | journal.Finished() | journal.Failed():
                 self.last_word = event
                 self.paused = False
@@ -97,8 +116,8 @@ class Story:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done; of a verification, answers that came; of a sweep, runs that ended."""
-        return self.metrics[-1].step if self.metrics else len(self.answers) or len(self.tried)
+        """Optimizer steps done; else answers of a verification, runs of a sweep, steps of a cycle that ended."""
+        return self.metrics[-1].step if self.metrics else len(self.answers) or len(self.tried) or len(self.steps_taken)
 
     @property
     def total_steps(self) -> int:
@@ -119,8 +138,8 @@ class Story:
         """How the suite's prompts fare by step: the step, the prompts all of whose checks were met, and of how many."""
         rates: dict[int, list[bool]] = {}
         for sample in self.samples:
-            if sample.checks:
-                rates.setdefault(sample.step, []).append(all(check.passed for check in sample.checks))
+            if sample.checks and (said := verdict(sample.checks)) != "not run":
+                rates.setdefault(sample.step, []).append(said == "passed")
         return [(step, sum(met), len(met)) for step, met in rates.items()]
 
     @property

@@ -22,15 +22,35 @@ import msgspec
 
 from lora_tui.jobs import ending, journal
 from lora_tui.jobs.ending import Process as Process
-from lora_tui.jobs.job import Audit, Foreign, Job, JobFile, Measure, Probe, Sweep, TinyBase, Train, Verify, load_job
+from lora_tui.jobs.job import (
+    Audit,
+    Box,
+    Cycle,
+    Export,
+    Foreign,
+    Job,
+    JobFile,
+    Measure,
+    Merge,
+    Probe,
+    Sweep,
+    TinyBase,
+    Together,
+    Train,
+    Verify,
+    load_job,
+)
 from lora_tui.workspace import atomic, toml
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
 STOP, PAUSE, CHECKPOINT = "stop", "pause", "checkpoint"  # files in a run folder that ask something of its process
+CONDUCTED = "conductor.log"  # what the process prints that has a run done on another machine
+NOW = "now"  # beside STOP, of a run that works elsewhere: end it there at once
 LOCKED = "LORA_TUI_LOCK"  # in a process's environment: the number of the open file that is the run's lock
 KILLED_FOR_MEMORY = "killed_for_memory"  # code of the warning about a process that was
 _WORDS = (journal.Starting, journal.Started, journal.Stopped, journal.Finished, journal.Failed)
+_KILL_SECONDS = 5.0  # until a process that was killed is gone
 _LOCK_SECONDS = 0.3  # who only looks at a lock holds it for an instant
 State = Literal["new", "running", "stopped", "finished", "failed"]
 
@@ -41,8 +61,15 @@ _MODULES: dict[type[Job], str] = {
     Probe: "lora_tui.worker",
     TinyBase: "lora_tui.worker",
     Verify: "lora_tui.verify",
+    Merge: "lora_tui.adapters.merging",
     Sweep: "lora_tui.backends.sweeping",
+    Cycle: "lora_tui.cycle",
+    Export: "lora_tui.adapters.exporting",
 }
+_ELSEWHERE: dict[type[Together | Box], str] = {
+    Together: "lora_tui.backends.together",
+    Box: "lora_tui.backends.rented",
+}  # a process here that has it done there and keeps its journal
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -87,29 +114,48 @@ def start(run: Run) -> None:
     python = _python(run.file.job)
     lock = _take_lock(run)
     try:
-        for asked in (STOP, PAUSE, CHECKPOINT):
+        for asked in (STOP, PAUSE, CHECKPOINT, NOW):
             (run.folder / asked).unlink(missing_ok=True)
         log = journal.Journal(run.journal)
-        if isinstance(run.file.job, Train):
+        if isinstance(run.file.job, Train) and run.file.job.elsewhere is None:
             _note_want_of_memory(run, log)
         (run.folder / "process.toml").unlink(missing_ok=True)
         log.write(journal.Starting())
         log.close()
-        with (run.folder / "stdout.log").open("ab") as out, (run.folder / "stderr.log").open("ab") as err:
+        printed, complained = _prints_to(run.file.job)
+        with (run.folder / printed).open("ab") as out, (run.folder / complained).open("ab") as err:
             child = subprocess.Popen(
-                [python, "-m", _MODULES[type(run.file.job)], str(run.folder / "job.toml")],
+                [python, "-m", _module(run.file.job), str(run.folder / "job.toml")],
                 cwd=run.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
                 pass_fds=(lock,),
-                env=os.environ | _ENVIRONMENT | {LOCKED: str(lock)},
+                env=os.environ | ENVIRONMENT | {LOCKED: str(lock)},
             )
     finally:
         os.close(lock)  # the process has it too, for as long as it lives
     atomic.write_text(run.folder / "process.toml", toml.dump(ending.process(child.pid)))
     _children.append(child)
+
+
+def _module(job: Job) -> str:
+    """What is started for the job."""
+    if isinstance(job, Train) and job.elsewhere is not None:
+        return _ELSEWHERE[type(job.elsewhere)]
+    return _MODULES[type(job)]
+
+
+def _prints_to(job: Job) -> tuple[str, str]:
+    """Files for what the process prints. Of a run on another machine the usual ones are that machine's, to the byte."""
+    if _is_on_a_machine(job):
+        return CONDUCTED, CONDUCTED
+    return "stdout.log", "stderr.log"
+
+
+def _is_on_a_machine(job: Job) -> bool:
+    return isinstance(job, Train) and isinstance(job.elsewhere, Box)
 
 
 def _python(job: Job) -> str:
@@ -120,7 +166,7 @@ def _python(job: Job) -> str:
     return named or sys.executable
 
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",  # the libraries' notes to their own authors
@@ -183,6 +229,11 @@ def is_alive(run: Run) -> bool:
     return _alive(run.folder)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process works on the run in this folder, which may be damaged or gone."""
+    return _alive(folder)
+
+
 def state_of(run: Run, last: journal.AnyEvent | None) -> State:
     """The run's state, given the last of its journal's started/stopped/finished/failed events."""
     if isinstance(last, journal.Finished):  # its process may take a moment to leave
@@ -202,11 +253,13 @@ def why_it_ended(run: Run) -> str:
     """For a process that ended without a word: the likely cause, and the last line it printed."""
     found = ending.why(run.folder, _last_process(run.folder))
     try:
-        lines = (run.folder / "stderr.log").read_text(errors="replace").strip().splitlines()
+        lines = (run.folder / _prints_to(run.file.job)[1]).read_text(errors="replace").strip().splitlines()
     except OSError:
         lines = []
+    is_there = _is_on_a_machine(run.file.job)
     last = f" Its last line was: {lines[-1].strip()}" if lines else ""
-    return f"The process ended without a word. {found.words}{last}"
+    goes_on = " What it had done there may go on: `lora-tui runs resume` follows it." if is_there else ""
+    return f"The process ended without a word. {found.words}{last}{goes_on}"
 
 
 def _last_process(folder: Path) -> Process | None:
@@ -257,7 +310,14 @@ def pause(run: Run) -> None:
     may_be_asked(run)
     if not isinstance(run.file.job, Train | Sweep):
         raise BadInput("only a training can be paused", where=run.id, fix="Stop it; `runs resume` goes on with it.")
+    _refuse_at_together(run, "paused", "Stop it instead; `runs resume` goes on from its newest checkpoint there.")
     _ask(run, PAUSE)
+
+
+def _refuse_at_together(run: Run, what: str, fix: str) -> None:
+    job = run.file.job
+    if isinstance(job, Train) and isinstance(job.elsewhere, Together):
+        raise BadInput(f"a job at Together cannot be {what}", where=run.id, fix=fix)
 
 
 def is_asked_to_pause(run: Run) -> bool:
@@ -279,23 +339,77 @@ def checkpoint(run: Run) -> None:
         raise BadInput("a sweep has no checkpoint of its own", where=run.id, fix=fix)
     if not isinstance(run.file.job, Train):
         raise BadInput("only a training writes checkpoints", where=run.id)
+    _refuse_at_together(run, "asked for a checkpoint", "It writes one after each epoch.")
     _ask(run, CHECKPOINT)
 
 
 def kill(run: Run) -> None:
-    """End the run's whole process group now, a sweep's with the run it does; work since the last checkpoint is lost."""
+    """End the run's process group now, a sweep's or a cycle's with the run it does; since its checkpoint all is lost.
+
+    What works elsewhere is ended there by the process here, which then leaves; asked again, that is what is ended.
+    """
     may_be_asked(run)
+    job = run.file.job
+    if isinstance(job, Train) and job.elsewhere is not None and _alive(run.folder) and not (run.folder / NOW).exists():
+        (run.folder / NOW).touch()
+        (run.folder / STOP).touch()
+        return
     _kill(run.folder)
     if isinstance(run.file.job, Sweep):
         for trial in run.file.job.trials:
             _kill(run.folder.parent / trial.run)
+    for part in parts(run):
+        _kill(part)
+
+
+def parts(run: Run) -> tuple[Path, ...]:
+    """The folders of the runs that a cycle is made of, as far as they are there: its training, its verifications."""
+    if not isinstance(run.file.job, Cycle):
+        return ()
+    return tuple(folder for folder in run.folder.parent.glob(_part(run.id, "*")) if folder != run.folder)
+
+
+def part(cycle: Run, kind: str) -> Path:
+    """Where the run of a cycle lies that does this part of it: "train", "verify", …"""
+    return cycle.folder.with_name(_part(cycle.id, kind))
+
+
+def _part(cycle: str, kind: str) -> str:
+    return cycle.replace("-cycle-", f"-{kind}-")
 
 
 def _kill(folder: Path) -> None:
-    if not _alive(folder):
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(toml.load(folder / "process.toml", Process).pid, signal.SIGKILL)
+    """Kill what works on the run, and wait until it is gone: with much memory to give back that takes a moment."""
+    end = time.monotonic() + _KILL_SECONDS
+    killed = False
+    while _alive(folder):
+        pid = _worker_of(folder)
+        if pid is not None and not killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            killed = True
+        if time.monotonic() > end:
+            if killed:
+                return
+            raise BadInput("which process works on this run is written nowhere", where=str(folder / "process.toml"))
+        time.sleep(0.01)
+
+
+def _worker_of(folder: Path) -> int | None:
+    """The process that works on the run; None where it is just being started.
+
+    Who starts it may be ended before it could write process.toml: then it is the one whose command line names the job.
+    """
+    last = _last_process(folder)
+    if last is not None:
+        return last.pid
+    named = os.fsencode(folder / "job.toml")
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            pid = int(line.parent.name)
+            if line.read_bytes().rstrip(b"\0").split(b"\0")[-1] == named and os.getsid(pid) == pid:
+                return pid
+    return None
 
 
 def wait(run: Run, seconds: float) -> bool:
@@ -329,7 +443,8 @@ def pick(everything: Sequence[Run], name: str) -> Run:
     if not name:
         raise BadInput("which run? The name is empty", fix="See `lora-tui runs list`, or say 'latest'.")
     if name == "latest":
-        newest = next((run for run in everything if _on_its_own(run.file.job)), None)
+        of_cycles = {folder for run in everything for folder in parts(run)}
+        newest = next((run for run in everything if _on_its_own(run.file.job) and run.folder not in of_cycles), None)
         if newest is None:
             raise BadInput("there is no run yet", fix="Train one: lora-tui train PROFILE --dataset NAME")
         return newest
@@ -346,4 +461,4 @@ def pick(everything: Sequence[Run], name: str) -> Run:
 
 def _on_its_own(job: Job) -> bool:
     """Whether a person started it by itself: not what a plan or a sweep is made of."""
-    return isinstance(job, Verify | Sweep) or (isinstance(job, Train) and not job.sweep)
+    return isinstance(job, Verify | Sweep | Export | Cycle) or (isinstance(job, Train) and not job.sweep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class RunView(Story):
         """What lists and `--json` show of a run."""
         last = self.metrics[-1] if self.metrics else None
         evaluation = self.evaluations[-1] if self.evaluations else None
+        cost = self.spending.so_far(time.time())
         return {
             "id": self.run.id,
             "kind": str(self.run.file.job.__struct_config__.tag),
@@ -86,6 +88,7 @@ class RunView(Story):
             "best_step": self.best.step if self.best else None,
             "passed": self.pass_rates()[-1][1:] if self.pass_rates() else None,
             "forgotten": self.forgotten,
+            "cost_usd": None if cost is None else round(cost, 4),
             "checkpoints": [item.path for item in self.checkpoints if (self.run.folder / item.path).is_dir()],
             "warnings": [item.message for item in self.warnings],
             "failure": self.failure or None,

@@ -1,0 +1,1 @@
+"""Machines by the hour: what is offered, what is rented, and that nothing rented is ever left behind."""
