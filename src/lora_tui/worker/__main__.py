@@ -1,7 +1,8 @@
 """`python -m lora_tui.worker job.toml` does a job.
 
-`… answer BASE [--adapter PATH]` answers chats, `… rows PATH` reads a table of chats, `… table` writes one,
-`… look BASE` shows rows of datasets token by token; over pipes.
+`… rows PATH` reads a table of chats, `… table` writes one, `… look BASE` shows rows of datasets token by token; over
+pipes. `… serve BASE` answers chats over HTTP.
+`… reference ASKED SAID` says what a model says, token by token.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from lora_tui.jobs import journal, supervisor, table_rows
 from lora_tui.jobs.job import Audit, JobFile, Measure, Probe, TinyBase, Train, load_job
-from lora_tui.worker import launch, ranks
+from lora_tui.jobs.reference import Said
+from lora_tui.worker import allocator, launch, ranks
 from lora_tui.worker.hardware import one_gpu
 from lora_tui.worker.reporters import reported
 from lora_tui.worker.requests import Ended, Requests
 from lora_tui.worker.unsloth_model import patch
+from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 
 ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -29,14 +34,17 @@ ENGINE = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 when the job ended as it should (also by request), 1 for a failure, 2 for bad input."""
-    if arguments[:1] == ["answer"]:
-        return _answer(arguments[1:])
+    allocator.prepare()
+    if arguments[:1] == ["serve"]:
+        return _serve(arguments[1:])
     if arguments[:1] == ["rows"]:
         return _rows(arguments[1:])
     if arguments[:1] == ["table"]:
         return _table()
     if arguments[:1] == ["look"]:
         return _look(arguments[1:])
+    if arguments[:1] == ["reference"]:
+        return _reference(Path(arguments[1]), Path(arguments[2]))
     parser = argparse.ArgumentParser(prog="python -m lora_tui.worker")
     parser.add_argument("job", type=Path, help="job.toml in its run folder")
     parser.add_argument("--node-rank", type=int, default=0, help="which machine this is, of a job on several")
@@ -118,24 +126,29 @@ def _work(file: JobFile, folder: Path, log: journal.Journal, asked: Requests) ->
             )
 
 
-def _answer(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker answer")
+def _serve(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lora_tui.worker serve")
     parser.add_argument("base", help="a folder or a Hugging Face id")
-    parser.add_argument("--adapter", default="", help="a folder with a PEFT adapter")
+    parser.add_argument("--name", required=True, help="what requests call the base")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--adapter", action="append", default=[], type=_named, metavar="NAME=FOLDER")
+    parser.add_argument("--alone", type=_named, metavar="NAME=FOLDER", help="serve this adapter and nothing else")
     given = parser.parse_args(arguments)
-    wire = _wire(buffering=0)
-    from lora_tui.worker.wire import say_failed
-
     try:
-        from lora_tui.worker.answer import serve
+        from lora_tui.worker.serve import serve
 
-        serve(given.base, given.adapter, sys.stdin.buffer, wire)
+        serve(given.base, given.name, given.port, given.adapter, given.alone)
     except Exception as error:
         traceback.print_exc()
         failed = _failure(error)
-        say_failed(wire, failed)
+        print(f"{failed.reason} {failed.fix}".strip(), file=sys.stderr)
         return error.exit_code if isinstance(error, LoraTuiError) else 1
     return 0
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _, folder = text.partition("=")
+    return name, folder
 
 
 def _rows(arguments: list[str]) -> int:
@@ -189,6 +202,19 @@ def _look(arguments: list[str]) -> int:
         with contextlib.suppress(BrokenPipeError):
             wire.write(line(Trouble(id=0, error=failed.reason, where=failed.where, fix=failed.fix, bad_input=bad)))
             wire.flush()
+        return error.exit_code if isinstance(error, LoraTuiError) else 1
+    return 0
+
+
+def _reference(asked: Path, said: Path) -> int:
+    try:
+        from lora_tui.worker.reference import write
+
+        write(asked, said)
+    except Exception as error:
+        traceback.print_exc()
+        failed = _failure(error)
+        atomic.write_bytes(said, msgspec.json.encode(Said(error=failed.reason, fix=failed.fix)))
         return error.exit_code if isinstance(error, LoraTuiError) else 1
     return 0
 

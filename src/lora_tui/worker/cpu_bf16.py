@@ -13,6 +13,7 @@ from lora_tui.worker.mask import IGNORED
 
 _TOKENS = 256  # of a row; the difference is the same for longer ones
 _NEAR = 0.01  # of the fp32 loss
+_PIECE_BYTES = 16 << 20  # of the head in fp32 at a time
 
 
 def checked(model: Any, rows: Any, log: journal.Journal, *, asked: bool) -> Any:
@@ -41,13 +42,24 @@ def checked(model: Any, rows: Any, log: journal.Journal, *, asked: bool) -> Any:
 def wide_loss(model: Any, batch: dict[str, torch.Tensor]) -> float:
     """The loss of a bf16 base as fp32 computes it, in nats.
 
-    Each layer is widened while it is at work and narrowed again, which changes no weight: so there is never more than
-    one layer in fp32, where a second base in fp32 might not fit.
+    Each layer has wide weights while it is at work and its own again after it: there is never more than one layer in
+    fp32, where a second base might not fit, and the weights stay where they were, often in the pages of their file.
     """
-    body, width = model.model, model.lm_head.weight.dtype
+    body = model.model
     parts = [*body.layers, *([body.norm] if hasattr(body, "norm") else [])]
-    hooks = [part.register_forward_pre_hook(lambda layer, _: layer.float() and None) for part in parts]
-    hooks += [part.register_forward_hook(lambda layer, _given, _made: layer.to(width) and None) for part in parts]
+    held: dict[torch.nn.Module, list[torch.Tensor]] = {}
+
+    def widen(layer: torch.nn.Module, _given: Any) -> None:
+        held[layer] = [weight.data for weight in layer.parameters()]
+        for weight in layer.parameters():
+            weight.data = weight.data.float()
+
+    def put_back(layer: torch.nn.Module, _given: Any, _made: Any) -> None:
+        for weight, data in zip(layer.parameters(), held.pop(layer), strict=True):
+            weight.data = data
+
+    hooks = [part.register_forward_pre_hook(widen) for part in parts]
+    hooks += [part.register_forward_hook(put_back, always_call=True) for part in parts]
     try:
         with torch.no_grad():
             embedded = model.get_input_embeddings()(batch["input_ids"]).float()
@@ -57,9 +69,23 @@ def wide_loss(model: Any, batch: dict[str, torch.Tensor]) -> float:
             hook.remove()
     labels = batch["labels"][:, 1:]
     wanted = labels != IGNORED
-    bias = None if model.lm_head.bias is None else model.lm_head.bias.float()
-    logits = functional.linear(hidden[wanted], model.lm_head.weight.float(), bias)
-    return float(functional.cross_entropy(logits, labels[wanted]))
+    return float(_cross_entropy(hidden[wanted], model.lm_head, labels[wanted]))
+
+
+def _cross_entropy(hidden: torch.Tensor, head: torch.nn.Linear, labels: torch.Tensor) -> torch.Tensor:
+    """Mean loss of (labels, hidden) through a head that is widened a few entries at a time: whole, it may not fit."""
+    entries, width = head.weight.shape
+    reached = torch.full((len(labels),), -torch.inf)
+    right = torch.empty(len(labels))
+    for begin in range(0, entries, step := max(1, _PIECE_BYTES // (4 * width))):
+        part = slice(begin, begin + step)
+        logits = functional.linear(
+            hidden, head.weight[part].float(), None if head.bias is None else head.bias[part].float()
+        )
+        reached = torch.logaddexp(reached, logits.logsumexp(dim=-1))
+        here = (labels >= begin) & (labels < begin + logits.shape[1])
+        right[here] = logits[here, labels[here] - begin]
+    return (reached - right).mean()
 
 
 def _first(rows: Any) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl import SFTTrainer
 
 from lora_tui.worker import checkpoints, disk, loading, oom, randomness, ranks
+from lora_tui.worker.callbacks.owed import Owed
 from lora_tui.worker.callbacks.telling import Telling
 from lora_tui.worker.mask import IGNORED
 
@@ -54,6 +55,7 @@ class LastingTrainer(SFTTrainer):
         self._tokens_before = 0
         self._tokens_a_row = 0.0
         self.add_callback(_Steps(self))
+        self.add_callback(Owed(self._evaluate_now))
 
     def training_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
         """One micro-batch, remembered while it is in work."""
@@ -192,6 +194,10 @@ class LastingTrainer(SFTTrainer):
             oom.free()
             self.args.per_device_eval_batch_size = rows // 2
             self.telling.evaluates_with(rows // 2, self.state.global_step)
+
+    def _evaluate_now(self) -> None:
+        """As Trainer does behind a step."""
+        self._determine_best_metric(self._evaluate(None, None), None)
 
     def prediction_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
         """One batch, weighted so that Trainer's mean over rows is the mean over tokens, however they are batched."""

@@ -105,7 +105,7 @@ def load_model(base: str, *, bf16: bool | None, device: str, fp16: bool = False,
     dtype = dtype_for(device, bf16=bf16, fp16=fp16)
     if bits == 16:
         return _from(AutoModelForCausalLM, base, "model", dtype=dtype).to(device)
-    return _from(
+    model = _from(
         AutoModelForCausalLM,
         base,
         "model",
@@ -113,6 +113,19 @@ def load_model(base: str, *, bf16: bool | None, device: str, fp16: bool = False,
         quantization_config=_quantized(bits, dtype),
         device_map={"": torch.cuda.current_device() if device == "cuda" else device},
     )
+    return _never_packed(model)
+
+
+def _never_packed(model: Any) -> Any:
+    """A 4-bit base that stays as it was quantised.
+
+    On a CPU with avx512_bf16 bitsandbytes packs the weights anew whenever they are evaluated, and back when they are
+    trained; that rounds their scales each time, and fails for matrices narrower than a scale's block.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def dtype_for(device: str, *, bf16: bool | None, fp16: bool = False) -> torch.dtype:

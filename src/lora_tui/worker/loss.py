@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from lora_tui.worker.mask import IGNORED
 
-_PIECE_BYTES = 64 << 20  # of logits in memory at a time; larger is no faster, smaller starves the matrix product
+_PIECE_BYTES = 128 << 20  # of logits in memory at a time; smaller starves the matrix product, most of all in bf16
+_WIDE_VALUES = 1 << 18  # of logits in fp32 at a time: a megabyte, which a core's cache holds
 _CHANGED_LOGITS = (
     "final_logit_softcapping",
     "logit_scale",
@@ -90,7 +91,7 @@ class _FrozenHead(torch.autograd.Function):
     """Summed cross entropy of (labels, hidden) through a head that is not trained.
 
     The gradient of the hidden states is known as soon as the logits are: softmax minus one-hot, through the head. So
-    it is made in the forward pass, in the logits' own memory, and no logits are kept or made twice.
+    it is made in the forward pass, in the logits' own memory, and no logits are kept, widened whole or made twice.
     """
 
     @staticmethod
@@ -98,18 +99,15 @@ class _FrozenHead(torch.autograd.Function):
         ctx.wants = hidden.requires_grad
         gradient = torch.empty_like(hidden) if ctx.wants else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        rows = max(1, _PIECE_BYTES // (4 * weight.shape[0]))
+        rows = max(1, _PIECE_BYTES // (hidden.element_size() * weight.shape[0]))
         pieces = -(-len(labels) // rows)
         rows = -(-len(labels) // max(1, pieces))  # of even size
         for at in range(0, len(labels), max(1, rows)):
             part = slice(at, at + rows)
-            logits = functional.linear(hidden[part], weight, bias).float()
-            aims = labels[part, None]
-            shift = torch.logsumexp(logits, dim=-1, keepdim=True)
-            total += (shift - logits.gather(1, aims)).sum()
+            logits = functional.linear(hidden[part], weight, bias)
+            total += _to_gradient(logits, labels[part, None])
             if gradient is not None:
-                logits.sub_(shift).exp_().scatter_add_(1, aims, logits.new_full(aims.shape, -1.0))
-                torch.mm(logits.to(weight.dtype), weight, out=gradient[part])
+                torch.mm(logits, weight, out=gradient[part])
         ctx.save_for_backward(gradient)
         return total
 
@@ -117,3 +115,23 @@ class _FrozenHead(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
         (gradient,) = ctx.saved_tensors
         return gradient * grads[0] if ctx.wants else None, None, None, None
+
+
+def _to_gradient(logits: torch.Tensor, aims: torch.Tensor) -> torch.Tensor:
+    """Summed cross entropy in nats of (labels, vocabulary), which become softmax minus one-hot; `aims` is (labels, 1).
+
+    In fp32, a few rows at a time, with one exponential for both.
+    """
+    total = torch.zeros((), dtype=torch.float32, device=logits.device)
+    rows = max(1, _WIDE_VALUES // logits.shape[1])
+    for at in range(0, len(logits), rows):
+        part = slice(at, at + rows)
+        wide, aim = logits[part].float(), aims[part]  # the logits themselves, where they are in fp32
+        chosen = wide.gather(1, aim)
+        top = wide.amax(dim=-1, keepdim=True)
+        whole = wide.sub_(top).exp_().sum(dim=-1, keepdim=True)
+        total += (whole.log() + top - chosen).sum()
+        wide.div_(whole).scatter_add_(1, aim, wide.new_full(aim.shape, -1.0))
+        if wide.dtype != logits.dtype:
+            logits[part] = wide
+    return total

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-KEPT_BYTES = 1 << 30  # of activations that are kept: about what TRL's tiles of logits take, which are not made here
+KEPT_BYTES = 2 << 30  # of activations that are kept: less than what TRL takes for logits that are not made here
 
 
 class Recompute:

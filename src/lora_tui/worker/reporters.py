@@ -92,7 +92,7 @@ class Mirrored(journal.Journal):
             case journal.General():
                 self._scalars(event.step, {"general/loss": event.loss, "general/kl": event.kl})
             case journal.Sample():
-                self._met.setdefault(event.step, []).extend(check.passed for check in event.checks)
+                self._met.setdefault(event.step, []).extend(check.passed for check in event.checks if not check.not_run)
             case journal.Stopped() | journal.Finished() | journal.Failed() if self._writer is not None:
                 self._writer.flush()
 

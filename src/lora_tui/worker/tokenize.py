@@ -13,6 +13,7 @@ from lora_tui.worker.mask import IGNORED as IGNORED
 from lora_tui.worker.mask import Span, conversation, labels, places, trained
 from lora_tui.worker.rows import Row
 from lora_tui.worker.template import NotRendered, NotText, Template
+from lora_tui.worker.token_edges import TokenEdges, token_edges
 from lora_tui.worker.windows import encode, windows
 from lora_tui.workspace.errors import BadInput
 
@@ -39,9 +40,10 @@ class Tokens(msgspec.Struct, frozen=True):
 def tokenize(tokenizer: Any, rows: Iterable[Row], split: str, max_length: int) -> Iterator[Tokens | LeftOut]:
     """Rows as tokens with labels, in their order; what is not trained on comes as LeftOut. No turn is ever cut."""
     template = Template(tokenizer)
+    edges = token_edges(tokenizer.backend_tokenizer)
     source = iter(rows)
     while chunk := list(islice(source, _CHUNK)):
-        yield from _chunk(template, chunk, split, max_length)
+        yield from _chunk(template, edges, chunk, split, max_length)
 
 
 def cut(tokens: Tokens, split: str) -> Cut | None:
@@ -51,16 +53,33 @@ def cut(tokens: Tokens, split: str) -> Cut | None:
     return Cut(id=tokens.id, split=split, tokens=tokens.whole, parts=tokens.parts, at=tokens.at)
 
 
-def _chunk(template: Template, rows: list[Row], split: str, max_length: int) -> Iterator[Tokens | LeftOut]:
+def _chunk(
+    template: Template, edges: TokenEdges | None, rows: list[Row], split: str, max_length: int
+) -> Iterator[Tokens | LeftOut]:
     rendered = [_rendered(template, row) for row in rows]
-    encoded = iter(encode(template, [item[0] for item in rendered if item is not None]))
+    encoded = iter(_encoded(template, edges, [item for item in rendered if item is not None]))
     for row, item in zip(rows, rendered, strict=True):
-        encoding = next(encoded) if item is not None else None
-        if item is None or encoding is None or len(encoding.ids) > max_length:
+        ids, marks = next(encoded) if item is not None else ([], [])
+        if item is None or len(ids) > max_length:
             yield from _parts(template, row, split, max_length)
         else:
-            ids = encoding.ids
-            yield _checked(Tokens(row.id, ids, labels(ids, encoding.offsets, item[1]), whole=len(ids)), split)
+            yield _checked(Tokens(row.id, ids, marks, whole=len(ids)), split)
+
+
+def _encoded(
+    template: Template, edges: TokenEdges | None, texts: list[tuple[str, list[Span]]]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """(ids, labels) of texts with their trained spans."""
+    if edges is None:
+        for encoding, (_, spans) in zip(encode(template, [text for text, _ in texts]), texts, strict=True):
+            yield encoding.ids, labels(encoding.ids, encoding.offsets, spans)
+        return
+    for ids, (text, spans) in zip(edges.encode([text for text, _ in texts]), texts, strict=True):
+        marks = edges.labels(text, ids, spans)
+        if marks is None:
+            (encoding,) = encode(template, [text])
+            ids, marks = encoding.ids, labels(encoding.ids, encoding.offsets, spans)
+        yield ids, marks
 
 
 def _rendered(template: Template, row: Row) -> tuple[str, list[Span]] | None:

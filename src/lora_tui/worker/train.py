@@ -15,6 +15,7 @@ from datasets import Dataset
 from lora_tui.jobs import journal
 from lora_tui.jobs.job import Train
 from lora_tui.worker import (
+    allocator,
     apart,
     checkpoints,
     cpu_bf16,
@@ -49,7 +50,7 @@ from lora_tui.worker.saving import save_adapter
 from lora_tui.worker.taken_out import keep_beginning
 from lora_tui.worker.threads import choose_threads
 from lora_tui.worker.token_rows import check_unchanged, token_rows
-from lora_tui.worker.token_table import FOLDER, filled_up, with_more, write_packs
+from lora_tui.worker.token_table import FOLDER, filled_up, lengths_of, with_more, write_packs
 from lora_tui.worker.trainer import AssistantTrainer
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.profiles import Profile
@@ -137,7 +138,7 @@ def _prepare(job: Train, profile: Profile, folder: Path, log: journal.Journal, a
         sharding.prepare()
     model = _model(job, folder, tokenizer, pieces, rows, device, log)
     _end_if_stopped(asked)
-    kept = keeping(job, profile, folder, model, tokenizer, len(rows), log, asked)
+    kept = keeping(job, profile, folder, model, tokenizer, lengths_of(rows), log, asked)
     if kept.mixed:
         rows = with_more(rows, folder / FOLDER / "mixed.arrow", kept.mixed)
     packs = None
@@ -167,6 +168,7 @@ def _model(
     """The base with fresh adapters, or with those of the adapter that the run goes on from."""
     log.write(journal.Progress(stage="load the base", done=0))
     training = job.profile.training
+    allocator.give_back_freed(loading.load_config(job.base).get_text_config().hidden_size)
     torch.manual_seed(training.seed)  # the adapter's first weights
     if unsloth_model.builds(job.profile):
         if not job.start_from:
@@ -176,15 +178,18 @@ def _model(
     if device == "cpu":
         os.nice(max(0, training.nice - os.nice(0)))
         choose_threads(model, training.threads)
-        if model.dtype is torch.bfloat16 and not (job.profile.model.load_in_4bit or job.profile.model.load_in_8bit):
-            model = cpu_bf16.checked(model, rows, log, asked=training.bf16 is True)
+    if job.start_from:
+        make_room_for_adapter(model, job.start_from)
+    else:
+        make_room(model, tokenizer, pieces)
+    packed = job.profile.model.load_in_4bit or job.profile.model.load_in_8bit
+    if device == "cpu" and model.dtype is torch.bfloat16 and not packed:
+        model = cpu_bf16.checked(model, rows, log, asked=training.bf16 is True)
     if training.packing:
         apart.check_apart(model, job.base, device)
     model.config.use_cache = False
     if job.start_from:
-        make_room_for_adapter(model, job.start_from)
         return with_adapter(model, Path(job.start_from), job.profile)
-    make_room(model, tokenizer, pieces)
     model = with_lora(model, job.profile, pieces)
     if mutates_base(job.profile.lora):
         keep_beginning(model, folder, first=ranks.here().first)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lora_tui.worker import fused
 from lora_tui.worker.arguments import schedule
 from lora_tui.worker.collate import ROWS
 from lora_tui.worker.forgetting.fisher import FisherMeter
@@ -41,7 +42,10 @@ class AssistantTrainer(LastingTrainer):
         super().__init__(*arguments, **options)
         base = self.accelerator.unwrap_model(self.model)
         base = base.get_base_model() if hasattr(base, "get_base_model") else base
-        self.label_only = self.args.device.type == "cpu" and not self.is_fsdp_enabled and can_skip_masked(base)
+        here = self.args.device.type == "cpu" and not self.is_fsdp_enabled
+        self.label_only = here and can_skip_masked(base)
+        if here:
+            fused.put_in(base)
         if self.label_only:
             add_label_only_loss(base)
         self.recompute = Recompute(base) if self.label_only and self.args.gradient_checkpointing else None

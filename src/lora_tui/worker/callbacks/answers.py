@@ -45,9 +45,7 @@ class Answers(TrainerCallback):
             for prompt in self.prompts:
                 message = {"role": "user", "content": prompt.prompt}
                 answer = "".join(stream(model, self.tokenizer, [message], Ending(), max_tokens=MAX_TOKENS))
-                checked = tuple(
-                    checks.check(kind, value, checks.words(kind, value), answer) for kind, value in prompt.expectations
-                )
+                checked = tuple(checks.check(checks.Expectation(*item), answer) for item in prompt.expectations)
                 self.log.write(
                     journal.Sample(step=state.global_step, prompt=prompt.prompt, answer=answer, checks=checked)
                 )

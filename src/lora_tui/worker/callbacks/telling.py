@@ -36,7 +36,7 @@ class Telling(TrainerCallback):
         self.place = ranks.here()
         self.tokens = resumed_from.manifest.tokens if resumed_from and self.place.first else 0
         self.penalties: list[float] = []  # of the steps since the last `metrics`; appended by the trainer
-        self.last_checkpoint = ""
+        self.last_checkpoint = self._named(resumed_from) if resumed_from else ""
         self.last_loss: float | None = None
         self.last_eval: float | None = None
         self._step_began = 0.0
@@ -53,7 +53,7 @@ class Telling(TrainerCallback):
                 host=socket.gethostname(),
                 total_steps=state.max_steps,
                 resumed_from=self.resumed_from.step if self.resumed_from else None,
-                resumed_path=self.resumed_from.path.relative_to(self.folder).as_posix() if self.resumed_from else "",
+                resumed_path=self.last_checkpoint,
                 device=self.device,
                 versions=loading.versions(),
                 world_size=self.place.world,
@@ -120,8 +120,11 @@ class Telling(TrainerCallback):
 
     def checkpoint_made(self, point: checkpoints.Point, *, best: bool) -> None:
         """`checkpoint`, now that it is whole."""
-        self.last_checkpoint = point.path.relative_to(self.folder).as_posix()
+        self.last_checkpoint = self._named(point)
         self.log.write(journal.Checkpoint(step=point.step, path=self.last_checkpoint, best=best))
+
+    def _named(self, point: checkpoints.Point) -> str:
+        return point.path.relative_to(self.folder).as_posix()
 
     def kept_no_checkpoint(self, step: int) -> None:
         """Weights that are no numbers are not kept."""

@@ -8,17 +8,16 @@ from typing import Any
 
 import msgspec
 import torch
-from torch.nn import functional
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_tui.jobs import journal
 from lora_tui.worker import oom, ranks
 from lora_tui.worker.aside import aside
 from lora_tui.worker.forgetting.before import Before
-from lora_tui.worker.forgetting.scores import Batch, at_labels, batches, divergence
+from lora_tui.worker.forgetting.scores import Batch, batches, cross_entropy, divergence, ends_of
 from lora_tui.worker.tokenize import Tokens
 
-ROWS = 4  # of a batch: few, since whole distributions are held of every label
+ROWS = 4  # of a batch
 _DOES_NOT_FIT = journal.Warned(
     message="out of memory while measuring what is forgotten: from now on that is not measured",
     advice="Name a forgetting.general of shorter conversations, or set forgetting.measure = false.",
@@ -36,12 +35,12 @@ def measured(model: Any, general: Sequence[Batch], before: Before | None) -> tup
     count = 0
     with aside(model), torch.no_grad():
         for batch in general:
-            now, labels = at_labels(model, batch)
-            loss += float(functional.nll_loss(now, labels, reduction="sum"))
-            count += len(labels)
+            now = ends_of(model, batch)
+            loss += float(cross_entropy(now))
+            count += len(now.labels)
             if before is not None:
                 with before.in_force(model):
-                    then, _ = at_labels(model, batch)
+                    then = ends_of(model, batch)
                 kl += float(divergence(then, now))
     return loss / count, kl / count if before is not None else None
 

@@ -93,11 +93,11 @@ def keeping(
     folder: Path,
     model: Any,
     tokenizer: Any,
-    rows: int,
+    lengths: Sequence[int],
     log: journal.Journal,
     asked: Requests,
 ) -> Keeping:
-    """Make everything ready; `model` (PEFT's) is as it will begin, and `rows` training rows are there already.
+    """Make everything ready; `model` (PEFT's) is as it will begin, `lengths` are the training rows' in tokens.
 
     `profile` is this process's part of the job's.
     Raises BadInput for a chat file that cannot be used, and Ended when a stop is asked for meanwhile.
@@ -109,17 +109,20 @@ def keeping(
     with ranks.first_goes_first():
         start = weights_before(model, folder / texts.FOLDER / _START) if held or _changes_base(job) else base_alone()
         known = _kept(job, model) if wish.ewc or wish.keep_fisher else {}
-        said = _texts(job, folder, model, tokenizer, rows, log, asked, unknown=bool(wish.ewc) and not known)
+        said = _texts(job, folder, model, tokenizer, len(lengths), log, asked, unknown=bool(wish.ewc) and not known)
     if any(ranks.any_of(asked.stop)):
         raise Ended
     before = start if _changes_base(job) else base_alone()
     if wish.replay:
-        found.mixed = said[: replay.wanted(rows, wish.replay_share)]
+        found.mixed = said[: replay.wanted(len(lengths), wish.replay_share)]
         chats = _replay_file(job)
-        log.write(replay.note(len(found.mixed), rows, wish.replay_share, own=wish.replay == "self", chats=chats))
+        log.write(
+            replay.note(len(found.mixed), len(lengths), wish.replay_share, own=wish.replay == "self", chats=chats)
+        )
     size = job.profile.training.per_device_train_batch_size  # the same in however many processes
     if wish.kl:
-        found.penalties.append(KL(wish.kl, said, before, tokenizer.pad_token_id, size, profile.training.seed))
+        fitting = _no_longer(said, max(lengths, default=0), size)
+        found.penalties.append(KL(wish.kl, fitting, before, tokenizer.pad_token_id, size, profile.training.seed))
     if wish.l2:
         found.penalties.append(L2(wish.l2, start))
     if wish.ewc:
@@ -200,6 +203,13 @@ def _texts(
             fix='Use forgetting.replay = "stored", or another forgetting.replay_file.',
         )
     return said
+
+
+def _no_longer(said: Sequence[Tokens], longest: int, size: int) -> list[Tokens]:
+    """The texts that need no more memory than a training row; the `size` shortest where those are too few."""
+    by_length = sorted(said, key=lambda text: (len(text.input_ids), text.id, text.part))
+    fitting = [text for text in by_length if len(text.input_ids) <= longest]
+    return fitting if len(fitting) >= size else by_length[:size]
 
 
 def _estimated(

@@ -13,7 +13,7 @@ import torch
 
 from lora_tui.worker.aside import aside
 from lora_tui.worker.forgetting.before import Before
-from lora_tui.worker.forgetting.scores import at_labels, batch_of, divergence
+from lora_tui.worker.forgetting.scores import batch_of, divergence, ends_of
 from lora_tui.worker.tokenize import Tokens
 
 
@@ -36,8 +36,8 @@ class KL:
         draw = random.Random(f"{self.seed} {step}")
         batch = batch_of(draw.sample(self.texts, self.size), self.pad)
         with aside(model), torch.no_grad(), self.before.in_force(model):
-            then, labels = at_labels(model, batch)
+            then = ends_of(model, batch)
         with torch.random.fork_rng():  # the same dropout in every process, and none taken from the training's
             torch.manual_seed(draw.getrandbits(32))
-            now, _ = at_labels(model, batch)
-        return self.weight * divergence(then, now) / len(labels)
+            now = ends_of(model, batch)
+        return self.weight * divergence(then, now) / len(now.labels)
