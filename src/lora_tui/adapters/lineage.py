@@ -54,7 +54,7 @@ def known_rows(workspace: Workspace, adapter: Adapter, dataset: Dataset) -> froz
     for item in lineage(workspace, adapter):
         if isinstance(item, str):
             raise _untold(f"{item}, which {adapter.label} comes from, is gone")
-        seen |= here & {row.id for row in stored.rows(_dataset_of(workspace, item), "train")}
+        seen |= here & {row.id for row in stored.rows(_seen_by(workspace, item), "train")}
     if here and seen == here:
         raise BadInput(
             f"no row of {dataset.label} is new to {adapter.label}",
@@ -63,17 +63,25 @@ def known_rows(workspace: Workspace, adapter: Adapter, dataset: Dataset) -> froz
     return frozenset(seen)
 
 
-def _dataset_of(workspace: Workspace, adapter: Adapter) -> Dataset:
+def dataset_of(workspace: Workspace, adapter: Adapter) -> Dataset:
+    """The version it was trained on. Raises BadInput where that is gone, or is no longer the same."""
     metadata = adapter.metadata
     name, _, number = metadata.dataset.partition("@")
     folder = workspace.datasets / name / number if number else Path(metadata.dataset)
     try:
         found = versions.opened(folder)
     except BadInput as error:
-        raise _untold(f"the dataset {metadata.dataset} of {adapter.label} is gone") from error
+        raise BadInput(f"the dataset {metadata.dataset} of {adapter.label} is gone") from error
     if metadata.dataset_hash and found.manifest.hash != metadata.dataset_hash:
-        raise _untold(f"the dataset {metadata.dataset} is no longer the one that {adapter.label} was trained on")
+        raise BadInput(f"the dataset {metadata.dataset} is no longer the one that {adapter.label} was trained on")
     return found
+
+
+def _seen_by(workspace: Workspace, adapter: Adapter) -> Dataset:
+    try:
+        return dataset_of(workspace, adapter)
+    except BadInput as error:
+        raise _untold(error.what) from error
 
 
 def _untold(what: str) -> BadInput:
