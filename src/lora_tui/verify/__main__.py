@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lora_tui.jobs.job import load_job
-from lora_tui.verify.run import run
+from lora_tui.verify.running.run import run
 from lora_tui.workspace.errors import LoraTuiError
 
 
