@@ -13,7 +13,7 @@ import msgspec
 from lora_tui.cli.app import open_app
 from lora_tui.cli.output import Cli, duration, json_option, pass_cli
 from lora_tui.cli.runs_follow import watch
-from lora_tui.cli.verify import summary
+from lora_tui.cli.verify_text import summary
 from lora_tui.demo import loop
 from lora_tui.jobs import journal
 from lora_tui.jobs.event_words import words

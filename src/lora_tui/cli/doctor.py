@@ -19,14 +19,26 @@ _LOW_DISK = 5 * 1024**3
 
 
 @click.command("doctor")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="E", help="As `verify` takes it; who really answers?")
 @json_option
 @pass_cli
-def command(cli: Cli) -> None:
+def command(cli: Cli, endpoints: tuple[str, ...]) -> None:
     """Check this machine: Python, SQLite, engine, GPUs, memory, disk, workspace, agents' histories.
 
+    With --endpoint also who answers there: its engine, the names it serves, what to know before comparing with it.
     Exit code 1 when something that is needed is missing.
     """
-    checks = [_python(), _sqlite(), _engine(), _unsloth(cli), *_machine(cli), _workspace(cli), *_histories()]
+    checks = [
+        _python(),
+        _sqlite(),
+        _engine(),
+        _unsloth(cli),
+        *_machine(cli),
+        _workspace(cli),
+        *_histories(),
+        *_rented(cli),
+        *(_endpoint(cli, name) for name in endpoints),
+    ]
     cli.emit(checks, lambda: _text(checks))
     if any(item["state"] == "missing" for item in checks):
         raise click.exceptions.Exit(1)
@@ -109,6 +121,53 @@ def _workspace(cli: Cli) -> dict[str, Any]:
     except LoraTuiError as error:
         return _check("missing", "workspace", error.what, error.fix)
     return _check("ok", "workspace", cli.workspace.root)
+
+
+def _rented(cli: Cli) -> list[dict[str, Any]]:
+    """Machines that cost and that no run works on; providers without a key are not asked, and not named."""
+    from lora_tui.backends.renting import sweep
+    from lora_tui.backends.renting.provider import KEYS, NAMES, provider
+    from lora_tui.workspace.keys import has_key
+
+    checks = []
+    for name in NAMES:
+        if not has_key(KEYS[name]):
+            continue
+        try:
+            found = sweep.rented(cli.workspace, [provider(name, patience=1)])
+        except LoraTuiError as error:
+            checks.append(_check("note", f"rented from {name}", error.what, error.fix))
+            continue
+        left = sum(not one.held for one in found)
+        told = f"{len(found)} machine{'s' if len(found) > 1 else ''}" if found else "nothing"
+        state, fix = ("note", f"{left} of them without a run: lora-tui rented sweep") if left else ("ok", "")
+        checks.append(_check(state, f"rented from {name}", told, fix))
+    return checks
+
+
+def _endpoint(cli: Cli, name: str) -> dict[str, Any]:
+    import asyncio
+    import tempfile
+    from pathlib import Path
+
+    from lora_tui.verify.endpoints import check_name, opened
+
+    check_name(cli.workspace, name)  # which never repeats a secret; what passes holds none
+
+    async def who() -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="lora-tui-") as logs:
+            async with opened(cli.workspace, [name], Path(logs)) as [endpoint]:
+                found = await endpoint.identify()
+        told = [" ".join([found.engine, found.version]).strip(), f"answers as {found.model}"]
+        told += [f"serves {len(found.served)} names"] * (len(found.served) > 1)
+        told += [f"{found.slots} requests at once"] * bool(found.slots)
+        sure = found.proven and not found.notes
+        return _check("ok" if sure else "note", name, ", ".join(told), "; ".join(found.notes))
+
+    try:
+        return asyncio.run(who())
+    except LoraTuiError as error:
+        return _check("missing", name, error.what, error.fix)
 
 
 def _histories() -> list[dict[str, Any]]:

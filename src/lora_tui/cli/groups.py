@@ -23,12 +23,15 @@ class Group(click.Group):
 class DefaultCommand(Group):
     """A group that is also a command: `label 12 --accept` beside `label export FILE`.
 
-    What does not begin with a subcommand's name goes to the one called DEFAULT, whose help is shown too.
+    What does not begin with a subcommand's name goes to the one called DEFAULT, whose help is shown too; without a word
+    the help is shown, or, where `no_args_is_help` is false, DEFAULT is done.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command's name in front where no other is named; asked for help, give the group's."""
-        if args and args[0] not in self.commands:
+        if not args and not self.no_args_is_help:
+            args = [DEFAULT]
+        elif args and args[0] not in self.commands:
             asked = next((arg for arg in args if arg in ctx.help_option_names), None)
             args = [asked] if asked is not None else [DEFAULT, *args]
         return super().parse_args(ctx, args)

@@ -38,11 +38,24 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profiles": ("profiles", "The recipes of the specialists."),
     "plan": ("plan", "What a training run would do, before it does it."),
     "train": ("train", "Fine-tune a specialist on a dataset."),
+    "backends": ("backends", "Where to train: this machine, Together AI, a rented GPU, your own host."),
+    "export": ("export", "An adapter for llama.cpp, Ollama, vLLM; a training job for dstack or SkyPilot."),
     "sweep": ("sweep", "Train with several settings, one after another, and compare."),
     "runs": ("runs", "List, watch, stop and resume runs."),
+    "rented": ("rented", "Machines by the hour: offers, what runs, and giving back what was left."),
+    "hosts": ("hosts", "Your own machines that a run can be trained on, reached by SSH."),
     "adapters": ("adapters", "The trained adapters and their versions."),
+    "serve": ("serve", "Serve a base and its adapters to your agent, on this machine."),
+    "promote": ("promote", "Make a version of an adapter what its name means, under load."),
+    "rollback": ("rollback", "Make a name mean the version before again."),
+    "opencode": ("opencode", "The specialists in your opencode's settings: diff, apply, revert; print for others."),
+    "together": ("together", "Bases, files, jobs, adapters and endpoints at Together AI."),
+    "suites": ("suites", "The prompts that verify asks, with what their answers must show: list, check, new."),
     "verify": ("verify", "Does the fine-tune beat its baseline? Prompt by prompt."),
     "reports": ("reports", "Earlier verification reports."),
+    "vote": ("vote", "Say which of two answers is better, without knowing whose they are."),
+    "judge": ("judge", "Have a model say which answers are better, in both orders; how far it agrees with people."),
+    "cycle": ("cycle", "What is new becomes a dataset, an adapter, and what production means, if it is better."),
     "doctor": ("doctor", "Check this machine: engine, GPU, disk, agent histories."),
     "demo": ("demo", "The whole loop on bundled sessions and a tiny model. No download, no GPU."),
     "paths": ("paths", "Where lora-tui keeps its files."),
@@ -105,7 +118,7 @@ def cli(context: click.Context, workspace: str | None, no_mouse: bool) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 1 failure, 2 bad input, 130 interrupt."""
+    """Run the command line and return its exit code: 0, 1 failure, 2 bad input, 3 undecided gates, 130 interrupt."""
     shared = Cli()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)

@@ -54,6 +54,29 @@ class Number(click.ParamType[int]):
 NUMBER = Number(1)  # an id or a limit
 
 
+class Amount(click.ParamType[float]):
+    """Hours or money: a finite number above zero, or from it on. A cap that is nan or 0 would cap nothing."""
+
+    name = "amount"
+
+    def __init__(self, *, zero: bool = False, most: float = 1e9) -> None:
+        self._zero, self._most = zero, most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The amount a person typed."""
+        try:
+            amount = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not (0 < amount <= self._most or (self._zero and amount == 0)):
+            least = "0" if self._zero else "more than 0"
+            self.fail(f"{value} is out of range: {least} to {self._most:g}", param, ctx)
+        return amount
+
+
+AMOUNT = Amount()
+
+
 class Cli:
     """What a command gets: the workspace it works in and the way it prints."""
 

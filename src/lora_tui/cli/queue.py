@@ -30,6 +30,9 @@ _repeats = click.option(
 _limit = click.option("--limit", type=Number(), default=0, help="Only the first so many; 0: all.")
 
 
+_ORDERS = {queues.OVERLAP: "a second opinion", queues.PROPOSED: "the most promising first"}
+
+
 @click.group("queue", cls=DefaultCommand)
 def group() -> None:
     """Frozen lists of examples to decide about: `queue NAME` shows one, and with an order or a filter makes it."""
@@ -153,7 +156,7 @@ def _free(name: str) -> None:
 
 def _made(cli: Cli, made: Queue) -> None:
     repeated = f", {made.repeated:,} of them asked again" if made.repeated else ""
-    order = WORDS.get(made.order, "a second opinion")  # type: ignore[call-overload]
+    order = WORDS.get(made.order, _ORDERS.get(made.order, made.order))  # type: ignore[call-overload]
     cli.emit(
         _as_data(made), f"queue {made.name}: {made.total:,} question{'' if made.total == 1 else 's'}{repeated}; {order}"
     )
@@ -173,11 +176,15 @@ def _show(cli: Cli, queue: Queue, upcoming: int) -> None:
             f"{in_words(queue.filter)}; {queue.order}",
         ]
         if coming:
-            shown = [
+            shown: list[tuple[object, ...]] = [
                 (item.position + 1, item.example_id, rows[item.example_id].language, rows[item.example_id].request[:70])
                 for item in coming
             ]
-            lines.append(table(shown, ("no", "id", "language", "request")))
+            headings: tuple[str, ...] = ("no", "id", "language", "request")
+            if any(item.reason for item in coming):
+                shown = [(*row, item.reason) for row, item in zip(shown, coming, strict=True)]
+                headings += ("why",)
+            lines.append(table(shown, headings))
             lines.append(f"answer the next: lora-tui label --queue {queue.name} --accept")
         return "\n".join(lines)
 
@@ -185,7 +192,7 @@ def _show(cli: Cli, queue: Queue, upcoming: int) -> None:
         {
             **_as_data(queue),
             "left_filter": left_filter,
-            "next": [{"position": item.position, "id": item.example_id} for item in coming],
+            "next": [{"position": item.position, "id": item.example_id, "reason": item.reason} for item in coming],
         },
         text,
     )

@@ -7,7 +7,13 @@ import msgspec
 
 from lora_tui.cli.groups import Group
 from lora_tui.cli.output import Cli, ago, json_option, pass_cli, table
-from lora_tui.verify import report
+from lora_tui.cli.reports_export import export
+from lora_tui.cli.reports_gates import gates_
+from lora_tui.cli.reports_history import history_
+from lora_tui.cli.reports_lessons import lessons
+from lora_tui.verify.reports import markdown as report_markdown
+from lora_tui.verify.reports import report
+from lora_tui.verify.reports.report import Report
 
 
 @click.group("reports", cls=Group)
@@ -26,9 +32,12 @@ def list_(cli: Cli) -> None:
             {
                 "id": item.id,
                 "suite": item.suite,
+                "created": item.created,
                 "baseline": item.baseline,
                 "tuned": item.tuned,
-                **msgspec.to_builtins(item.result),
+                "verdict": item.verdict,
+                "result": msgspec.to_builtins(item.result),
+                "gates": msgspec.to_builtins(item.gates),
             }
             for item in found
         ],
@@ -37,17 +46,24 @@ def list_(cli: Cli) -> None:
                 (
                     item.id,
                     item.suite,
-                    f"{item.result.tuned_passed}/{item.result.prompts}",
-                    f"{item.result.baseline_passed}/{item.result.prompts}",
+                    "/".join(map(str, item.tallies[report.TUNED])),
+                    "/".join(map(str, item.tallies[report.BASELINE])),
+                    item.result.outcome if item.conclusive else "no verdict",
+                    _gates(item),
                     item.tuned,
                     ago(int(item.created * 1000)),
                 )
                 for item in found
             ],
-            ("report", "suite", "fine-tune", "baseline", "of", "age"),
+            ("report", "suite", "fine-tune", "baseline", "it is", "gates", "of", "age"),
             empty="no report yet: lora-tui verify SUITE --baseline E --tuned E",
         ),
     )
+
+
+def _gates(item: Report) -> str:
+    states = [gate.passed for gate in item.gates]
+    return ("failed" if False in states else "undecided" if None in states else "passed") if states else ""
 
 
 @group.command("show")
@@ -56,5 +72,9 @@ def list_(cli: Cli) -> None:
 @pass_cli
 def show(cli: Cli, id: str) -> None:
     """Show one report whole."""
-    found = report.load(cli.workspace.reports / id)
-    cli.emit(msgspec.to_builtins(found), lambda: report.markdown(found).rstrip())
+    found = report.find(cli.workspace, id)
+    cli.emit(msgspec.to_builtins(found), lambda: report_markdown.markdown(found).rstrip())
+
+
+for command in (export, gates_, history_, lessons):
+    group.add_command(command)

@@ -12,7 +12,7 @@ from lora_tui.cli.runs_follow import StepLines, follow_
 from lora_tui.jobs import attached, journal
 from lora_tui.jobs.view import RunView
 
-_SHOWN_KINDS = ("train", "sweep", "verify", "foreign")
+_SHOWN_KINDS = ("train", "sweep", "verify", "cycle", "foreign")
 
 
 @click.group("runs", cls=Group)

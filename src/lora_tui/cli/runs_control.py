@@ -10,7 +10,7 @@ import click
 from lora_tui.cli.output import Cli, json_option, pass_cli
 from lora_tui.cli.runs_follow import finish
 from lora_tui.jobs import attached, supervisor
-from lora_tui.jobs.job import Train
+from lora_tui.jobs.job import Train, Verify
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.workspace.errors import BadInput, LoraTuiError
@@ -35,12 +35,19 @@ def stop(cli: Cli, run: str, now: bool, seconds: float) -> None:
     else:
         supervisor.stop(found)
     if not supervisor.wait(found, seconds):
-        raise LoraTuiError(
-            f"the run has not stopped after {seconds:g} s",
-            where=found.id,
-            fix="It stops at its next step; look again, or end it at once with --now.",
-        )
+        fix = "It stops at its next step; look again, or end it at once with --now."
+        if now:
+            fix = "It is being ended where it works; look again, or ask again with --now to kill what conducts it here."
+        raise LoraTuiError(f"the run has not stopped after {seconds:g} s", where=found.id, fix=fix)
     view = RunView.of(found)
+    if now and view.spending.working:
+        cli.say(f"what it rented costs on: go on with `runs resume`, or end it: lora-tui rented end {found.id}")
+    if now:
+        for job, peer in view.spending.jobs.items():
+            cli.say(
+                f"the job {job} may go on at {peer} and cost: `runs resume` follows it, or end it: "
+                f"lora-tui {peer} jobs cancel {job}"
+            )
     hint = f"; go on with `lora-tui runs resume {found.id}`" if view.state in ("stopped", "failed") else ""
     cli.emit(view.summary(), f"{found.id} {view.state} at step {view.step}{hint}")
 
@@ -96,7 +103,7 @@ def checkpoint(cli: Cli, run: str, seconds: float) -> None:
 def resume(cli: Cli, run: str, detach: bool) -> None:
     """Let a paused run go on, or go on from a run's newest checkpoint.
 
-    A verification asks again what could not be answered.
+    A verification asks again what could not be answered, or not be judged.
     """
     found = attached.find(cli.workspace, run)
     supervisor.may_be_asked(found)
@@ -105,11 +112,24 @@ def resume(cli: Cli, run: str, detach: bool) -> None:
         supervisor.unpause(found)
         _until(found, 10.0, lambda view: not view.paused, "has not gone on")
     else:
-        if view.state == "finished" and not any(answer.error for answer in view.answers.values()):
+        if view.state == "finished" and not _left(view):
             kind = view.summary()["kind"]
             raise BadInput("this run has finished", where=found.id, fix=f"Start a new one with `lora-tui {kind}`.")
         supervisor.start(found)
     finish(cli, found, detach=detach)
+
+
+def _left(view: RunView) -> bool:
+    """Whether a finished verification holds what can be asked again: answers, or a judge's verdicts."""
+    job = view.run.file.job
+    if any(answer.error for answer in view.answers.values()):
+        return True
+    if not isinstance(job, Verify) or not job.judge:
+        return False
+    from lora_tui.verify.judge import grading
+    from lora_tui.verify.running.asked_suite import suite_of
+
+    return bool(grading.waiting(suite_of(job, view.run.folder).cases, view.answers))
 
 
 def _working(cli: Cli, run: str) -> Run:

@@ -22,7 +22,7 @@ from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import Prompt, Sweep
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
-from lora_tui.verify.suite import sample_prompts
+from lora_tui.verify.suites.suite import sample_prompts
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.profiles import Profile
 

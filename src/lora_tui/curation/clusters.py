@@ -9,7 +9,7 @@ import msgspec
 from lora_tui.curation.filters import ORIGINS
 from lora_tui.curation.near_duplicates import VERSION, Groups, Remembered, Shingles, jaccard, link, shingles, signatures
 from lora_tui.curation.segment import belongs
-from lora_tui.curation.tool_names import canonical, kind
+from lora_tui.curation.tool_names import canonical, kind, read_arguments
 from lora_tui.sources.model import Message, ToolCall, own_words, text_of
 from lora_tui.workspace.layout import Workspace
 
@@ -200,7 +200,7 @@ def _written(call: ToolCall) -> str:
 
 
 def _texts(call: ToolCall) -> str:
-    arguments = msgspec.json.decode(call.function.arguments, strict=False)
+    arguments = read_arguments(call) or {}
     return "\n".join(value for name in _WRITES if isinstance(value := arguments.get(name), str))
 
 

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,7 @@ from lora_tui.workspace.layout import Workspace
 
 REPEATS = 0.05  # questions asked again, to measure how consistent one is
 OVERLAP = "overlap"  # as Queue.order: what another person decided about, for a second opinion
+PROPOSED = "proposed"  # as Queue.order: what was found to be worth a look, the most promising first
 _UNDISTURBED = 10  # positions at the start without a repeated question
 _NAME = re.compile(r"[\w][\w.:+-]{0,63}")
 
@@ -56,7 +57,10 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One question of a queue. `hidden`: an earlier decision must not be shown; `gone`: it is not asked any more."""
+    """One question of a queue. `hidden`: an earlier decision must not be shown; `gone`: it is not asked any more.
+
+    reason: why it was proposed; '' where a filter found it.
+    """
 
     position: int
     example_id: int
@@ -64,6 +68,7 @@ class Item(msgspec.Struct, frozen=True):
     done: bool
     hidden: bool
     gone: bool = False
+    reason: str = ""
 
 
 def create(
@@ -105,6 +110,19 @@ def create_overlap(
     return _freeze(workspace, name, author, filter, OVERLAP, [(identity, False) for identity in found[:number]])
 
 
+def create_proposed(
+    workspace: Workspace, name: str, proposed: Mapping[int, str], *, author: str, filter: Filter = EVERYTHING
+) -> Queue:
+    """A queue of these examples in this order, each with the reason to look at it. They are decided about by a person.
+
+    `filter` is what they were taken from. Raises BadInput when the name is taken or cannot be one, or for no examples.
+    """
+    if not proposed:
+        raise BadInput("there is nothing to propose", where=f"queue {name}")
+    asked = [(identity, False) for identity in proposed]
+    return _freeze(workspace, name, author, filter, PROPOSED, asked, proposed)
+
+
 def open(workspace: Workspace, name: str, author: str) -> Queue:
     """The author's queue of this name. Raises BadInput when there is none."""
     for queue in listed(workspace, author):
@@ -134,14 +152,14 @@ def remove(workspace: Workspace, name: str, author: str) -> Queue:
 def items(workspace: Workspace, queue: Queue, start: int = 0, count: int | None = None) -> list[Item]:
     """The questions from position `start` on."""
     found = workspace.connection().execute(
-        "SELECT position, example_id, again, batch IS NOT NULL, example.id IS NULL OR dropped IS NOT NULL "
+        "SELECT position, example_id, again, batch IS NOT NULL, example.id IS NULL OR dropped IS NOT NULL, reason "
         "FROM queue_item LEFT JOIN example ON example.id = example_id "
         "WHERE queue_id = ? AND position >= ? ORDER BY position LIMIT ?",
         (queue.id, start, -1 if count is None else count),
     )
     return [
-        Item(position, identity, bool(again), bool(done), bool(again) or queue.hides_decisions, bool(gone))
-        for position, identity, again, done, gone in found
+        Item(position, identity, bool(again), bool(done), bool(again) or queue.hides_decisions, bool(gone), reason)
+        for position, identity, again, done, gone, reason in found
     ]
 
 
@@ -236,7 +254,13 @@ def _close(connection: sqlite3.Connection, queue: Queue, position: int, identity
 
 
 def _freeze(
-    workspace: Workspace, name: str, author: str, filter: Filter, order: str, asked: Sequence[tuple[int, bool]]
+    workspace: Workspace,
+    name: str,
+    author: str,
+    filter: Filter,
+    order: str,
+    asked: Sequence[tuple[int, bool]],
+    reasons: Mapping[int, str] = {},
 ) -> Queue:
     if redact_text(name)[1]:
         raise BadInput("a queue's name must not hold a secret or personal data", fix="Choose another name.")
@@ -251,8 +275,11 @@ def _freeze(
             (name, author, msgspec.json.encode(filter), order, now),
         ).lastrowid
         connection.executemany(
-            "INSERT INTO queue_item (queue_id, position, example_id, again) VALUES (?, ?, ?, ?)",
-            ((identity, position, example, again) for position, (example, again) in enumerate(asked)),
+            "INSERT INTO queue_item (queue_id, position, example_id, again, reason) VALUES (?, ?, ?, ?, ?)",
+            (
+                (identity, position, example, again, reasons.get(example, ""))
+                for position, (example, again) in enumerate(asked)
+            ),
         )
     assert identity is not None
     repeated = sum(again for _, again in asked)

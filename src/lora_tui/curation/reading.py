@@ -76,6 +76,22 @@ def recorded(workspace: Workspace, identity: int) -> list[Message]:
     return redacted(_messages(connection, session, first, last, None), off, beside).messages
 
 
+def unredacted(workspace: Workspace, identity: int) -> list[Message]:
+    """An example's messages as they are now, edited or not, with the secrets in them. Raises BadInput.
+
+    To count in them and to compare them; what is shown or written comes from `example`.
+    """
+    connection = workspace.connection()
+    found: tuple[int, int, int, bytes | None] | None = connection.execute(
+        "SELECT session_id, first_seq, last_seq, label.value FROM example LEFT JOIN label ON label.id = example.edit "
+        "WHERE example.id = ?",
+        (identity,),
+    ).fetchone()
+    if found is None:
+        raise BadInput(f"there is no example {identity}", fix="See `lora-tui examples list`.")
+    return _messages(connection, *found)
+
+
 def _messages(
     connection: sqlite3.Connection, session: int, first: int, last: int, edited: bytes | None
 ) -> list[Message]:

@@ -28,7 +28,7 @@ from lora_tui.sources.opencode.capture import Capture, system_for
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
 
-MACHINES = ("augment", "demo")  # authors of labels that are no people
+MACHINES = ("augment", "demo", "cycle")  # authors of labels that are no people
 
 CHATS = "chat"  # the source whose sessions were in no folder
 

@@ -38,10 +38,12 @@ def build(
     seed: int = 42,
     profile: str = "",
     progress: Callable[[int, int], None] | None = None,
+    check: Callable[[Path], None] = lambda folder: None,
 ) -> Dataset:
     """Make the next version of `name` from the accepted examples; the folder appears whole or not at all.
 
-    progress: examples gone through, of how many. Raises BadInput when the name, the shares or the capture cannot be
+    progress: examples gone through, of how many. check: looks at the written rows; what it raises is raised here, and
+    no version is made. Raises BadInput when the name, the shares or the capture cannot be
     used or no example passes, LoraTuiError where the disk cannot take it.
     """
     checked_name(name)
@@ -51,7 +53,13 @@ def build(
         raise BadInput("a plain row has no place for an agent's prompt and tools", fix="Leave out `capture`.")
     capture = without_secrets(load_capture(workspace, data.capture), switched_off(workspace)) if data.capture else None
     asked = building.Asked(data, shares, seed, capture, earlier(workspace.datasets / name))
-    return make(workspace, name, lambda folder: building.fill(workspace, folder, asked, progress), profile)
+
+    def fill(folder: Path) -> Manifest:
+        manifest = building.fill(workspace, folder, asked, progress)
+        check(folder)
+        return manifest
+
+    return make(workspace, name, fill, profile)
 
 
 def make(workspace: Workspace, name: str, fill: Callable[[Path], Manifest], profile: str = "") -> Dataset:

@@ -21,10 +21,10 @@ from lora_tui.jobs.job import TinyBase
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
 from lora_tui.sources.ingest import ingest
-from lora_tui.verify import report
-from lora_tui.verify import run as verification
-from lora_tui.verify.report import Report
-from lora_tui.verify.suite import sample_prompts
+from lora_tui.verify.reports import report
+from lora_tui.verify.reports.report import Report
+from lora_tui.verify.running import run as verification
+from lora_tui.verify.suites.suite import sample_prompts
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import load_profile
@@ -94,7 +94,13 @@ def run(workspace: Workspace, audience: Audience) -> Result:
 
     audience.stage(6, "verification: the same five prompts to the base and to the fine-tune")
     started = verification.create(
-        workspace, content.SUITE, f"base:{base}", f"adapter:{adapter.label}", profile.verification.max_tokens
+        workspace,
+        content.SUITE,
+        f"base:{base}",
+        f"adapter:{adapter.label}",
+        profile.verification.max_tokens,
+        gates=profile.verification.gates,
+        profile=profile.name,
     )
     supervisor.start(started)
     _ended(audience.watch(started))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -34,7 +35,11 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):  # no locks in this file system: then `sweep` has none either
             fcntl.flock(handle, fcntl.LOCK_EX)  # the system lets go of it with the process
         with suppress(FileNotFoundError):
-            os.fchmod(handle, path.stat().st_mode & 0o777)
+            replaced = path.stat()
+            if (replaced.st_uid, replaced.st_gid) != (os.geteuid(), os.getegid()):
+                with suppress(PermissionError):  # root may: a person's file stays that person's
+                    os.fchown(handle, replaced.st_uid, replaced.st_gid)
+            os.fchmod(handle, replaced.st_mode & 0o777)
     except OSError as error:
         raise _cannot(error, path) from error
     try:
@@ -79,21 +84,72 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises LoraTuiError when `path` exists already: versions are immutable. On any error nothing remains.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    draft.chmod(0o755)
+    with draft(path.parent, path.name) as folder:
+        yield folder
+        publish(folder, path)
+
+
+@contextmanager
+def draft(parent: Path, name: str) -> Iterator[Path]:
+    """A temporary folder in `parent`, gone at the end unless it was published; `sweep_drafts` knows it is in use."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=_draft_prefix(name), dir=parent))
+    folder.chmod(0o755)
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        yield draft
-        for file in draft.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
-        try:
-            os.rename(draft, path)
-        except OSError as error:  # a folder with content is there: somebody was quicker
-            raise LoraTuiError(
-                "this version exists already", where=str(path), fix="Versions are immutable: make a new one."
-            ) from error
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        with suppress(OSError):  # no locks in this file system
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    finally:
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def publish(folder: Path, path: Path) -> None:
+    """Make a draft the folder `path`: all of it is on the disk, then it is renamed. Raises LoraTuiError."""
+    for file in [*folder.rglob("*"), folder]:
+        if file.is_file() or file.is_dir():
+            sync(file)
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise _cannot(error, path) from error
+        # a folder with content is there: somebody was quicker
+        raise LoraTuiError(
+            "this version exists already", where=str(path), fix="Versions are immutable: make a new one."
+        ) from error
+    sync(path.parent)
+
+
+def sweep_drafts(parent: Path, name: str) -> None:
+    """Remove the drafts of `name` that killed processes left in `parent`."""
+    with suppress(OSError):
+        for left in [one for one in parent.iterdir() if one.name.startswith(_draft_prefix(name))]:
+            with suppress(OSError):
+                lock = os.open(left, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(left, ignore_errors=True)
+                finally:
+                    os.close(lock)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on the disk. Raises LoraTuiError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _cannot(error, path) from error
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without fsync of folders
+            raise _cannot(error, path) from error
+    finally:
+        os.close(handle)
+
+
+def _draft_prefix(name: str) -> str:
+    return f".{name}."

@@ -27,6 +27,18 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = ""  # "EUR", shown behind a price
 
 
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[hosts.NAME]: a machine of one's own that is reached by SSH. What ssh's own config says of it holds too."""
+
+    address: str  # a host name, or an alias of ssh's config
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0  # 0: as ssh's config says, else 22
+    user: str = ""  # empty: as ssh's config says, else the login name
+    python: str = ""  # an interpreter there that has the engine; empty: an environment is made for it
+    folder: str = "~/.cache/lora-tui"  # where jobs and what they need go
+    price_per_hour: Annotated[float, Meta(ge=0.0)] = 0.0  # USD, of the whole machine
+    gpus: Annotated[int, Meta(ge=0)] = 0  # that a run trains on; 0: one, or the processor
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set in <workspace>/config.toml; every key has a default."""
 
@@ -36,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unsloth_python: str = ""  # the Python of the environment that has Unsloth; see `lora-tui doctor`
     redact: Redact = Redact()
     cost: Cost = Cost()
+    hosts: dict[str, Host] = {}
     keymap: dict[str, str] = {}  # action id -> keys, as in "sessions.accept" = "a,y"
     languages: tuple[str, ...] = (
         "rust",

@@ -9,8 +9,9 @@ from typing import Literal
 import msgspec
 
 from lora_tui.workspace.errors import BadInput
+from lora_tui.workspace.profiles import conditions
 from lora_tui.workspace.profiles.known import OPTIMIZERS, SCHEDULES, WHOLE_WEIGHTS, WITHOUT_WARMUP
-from lora_tui.workspace.profiles.schema import Lora, Profile, Training
+from lora_tui.workspace.profiles.schema import Lora, Profile, Training, Verification
 
 _VLLM = "vLLM cannot load such an adapter: merge it into its base before serving, or leave the key out."
 
@@ -28,6 +29,7 @@ def problems(profile: Profile) -> list[Problem]:
     """Everything, the errors first."""
     found = [*_widths(profile), *_schedule(profile.training), *_targets(profile.lora), *_beginnings(profile)]
     found += [*_served(profile.lora), *_best(profile.training), *_fisher(profile)]
+    found += _gates(profile.verification)
     return sorted(found, key=lambda problem: problem.severity != "error")
 
 
@@ -164,3 +166,13 @@ def _best(training: Training) -> Iterator[Problem]:
             f"needs a checkpoint per evaluation: eval_steps {training.eval_steps}, save_steps {training.save_steps}",
             "Let save_steps be a multiple of eval_steps, or leave both out: at the end of every epoch.",
         )
+
+
+def _gates(wanted: Verification) -> Iterator[Problem]:
+    for text in wanted.gates:
+        try:
+            conditions.read(text)
+        except BadInput as error:
+            yield _error("verification.gates", error.what, error.fix)
+    if wanted.gates and not wanted.suite:
+        yield _warning("verification.gates", "nothing measures them without a suite", "Name one: verification.suite")

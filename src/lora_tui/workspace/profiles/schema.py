@@ -140,8 +140,17 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[verification] the suite that says whether it is better."""
 
     suite: str = ""
+    gates: tuple[str, ...] = ()
     max_tokens: Positive = 256
     while_training: NotNegative = 3
+
+
+class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[cycle] what `lora-tui cycle` may do without being asked."""
+
+    accept_confidence: Share = 0.0
+    new_rows_only: bool = False
+    opencode: bool = False
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,4 +167,5 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training = Training()
     forgetting: Forgetting = Forgetting()
     verification: Verification = Verification()
+    cycle: Cycle = Cycle()
     backends: dict[Backend, dict[str, Any]] = {}
