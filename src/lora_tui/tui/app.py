@@ -28,7 +28,14 @@ from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
 _OVERTAKEN = 0.1  # seconds in which earlier keys reach their widgets
+_LEFT_OVER_AFTER = 1.0  # seconds: the first frame does not wait for it
 _LAST_SECONDS = 3.0  # after SIGHUP or SIGTERM the process ends by itself within this time, or is ended
+
+
+def _suites() -> Screen[None]:
+    from lora_tui.tui.screens.suites.screen import SuitesScreen
+
+    return SuitesScreen()
 
 
 class LoraTuiApp(App[None]):
@@ -43,6 +50,7 @@ class LoraTuiApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = bindings("app")
     MODES = {item.name: partial(item.open) for item in STAGES}
+    SCREENS = {"suites": _suites}
 
     def __init__(self, workspace: Workspace, start: str = "home", *, clock: Callable[[], float] = time.time) -> None:
         """`start` names the first screen. Raises BadInput when it, or something in config.toml, cannot be used."""
@@ -76,10 +84,24 @@ class LoraTuiApp(App[None]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._leave_on_signal, int(number))
         self.call_after_refresh(self._tell_theme_errors)
+        self.set_timer(
+            _LEFT_OVER_AFTER, partial(self.run_worker, self._tell_left_over, thread=True, exit_on_error=False)
+        )
 
     def _tell_theme_errors(self) -> None:
         for error in self._theme_errors:
             self.notify(str(error), title="Theme", severity="warning", timeout=10, markup=False)
+
+    def _tell_left_over(self) -> None:
+        """A thread: machines that cost and that no run works on, where the journals leave that open."""
+        from lora_tui.backends.renting import sweep
+
+        found = sweep.left_over_by_the_way(self.workspace)
+        if found and self.is_running:
+            cost = sum(one.machine.price_per_hour for one in found)
+            many = "A rented machine was" if len(found) == 1 else f"{len(found)} rented machines were"
+            text = f"{many} left behind, at ${cost:.2f}/h. To end it:\nlora-tui rented sweep"
+            self.call_from_thread(self.notify, text, title="Rented", severity="warning", timeout=30, markup=False)
 
     def _leave_on_signal(self, number: int) -> None:
         watchdog = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))

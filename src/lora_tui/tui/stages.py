@@ -34,6 +34,7 @@ STAGES: tuple[StageEntry, ...] = (
     StageEntry("dataset", "Dataset", "F3", "DatasetScreen"),
     StageEntry("train", "Train", "F4", "TrainScreen"),
     StageEntry("monitor", "Monitor", "F5", "MonitorScreen"),
+    StageEntry("adapters", "Adapters", "F6", "AdaptersScreen"),
     StageEntry("verify", "Verify", "F7", "VerifyScreen"),
 )
 

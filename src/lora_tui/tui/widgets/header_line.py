@@ -30,16 +30,21 @@ class HeaderLine(Widget):
         """The line."""
         base, marked = self.rich_style, self.get_component_rich_style("header-line--current")
         segments: list[Segment] = []
-        hot = [place for place, (name, _) in enumerate(self._pieces) if name == self._current]
-        for place, (_, text) in enumerate(self._pieces):
+        pieces = self._fitting()
+        hot = [place for place, (name, _) in enumerate(pieces) if name == self._current]
+        for place, (_, text) in enumerate(pieces):
             beside = any(abs(place - one) <= 1 for one in hot)
             segments.append(Segment(text, marked if beside else base))
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
+    def _fitting(self) -> list[tuple[str, str]]:
+        """What is shown: every screen, and before them the app's name where there is room for it."""
+        return self._pieces if sum(len(text) for _, text in self._pieces) <= self.size.width else self._pieces[1:]
+
     async def on_click(self, event: events.Click) -> None:
         """Go to the name under the pointer."""
         end = 0
-        for name, text in self._pieces:
+        for name, text in self._fitting():
             end += len(text)
             if event.x < end:
                 if name:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 
 from rich.segment import Segment
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -15,8 +15,14 @@ from lora_tui.sources.model import Message
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.widgets.conversation_lines import Line, conversation
 from lora_tui.tui.widgets.found_words import marked
+from lora_tui.tui.widgets.live_lines import changed_span
 
 _AHEAD = 60  # lines laid out beyond the window
+_STEP = 12  # lines by which a text that is being written grows: each time all of it is sent
+
+
+def _classes(tone: str) -> list[str]:
+    return [f"transcript--{name}" for name in tone.split()]
 
 
 class Transcript(ScrollView, can_focus=True):
@@ -28,6 +34,7 @@ class Transcript(ScrollView, can_focus=True):
         *("muted", "aside", "undone", "you", "agent", "tool", "output", "heading", "good", "bad", "redacted", "found"),
         *("code-keyword", "code-string", "code-number", "code-name"),
         *("trained", "trained-next", "context", "context-next", "special", "special-trained", "cut"),
+        *("changed", "met", "met-changed"),
     )
     COMPONENT_CLASSES = {f"transcript--{tone}" for tone in _TONES}
     DEFAULT_CSS = """
@@ -60,6 +67,9 @@ class Transcript(ScrollView, can_focus=True):
         & .transcript--special { color: $secondary; text-style: $muted-style; }
         & .transcript--special-trained { color: $secondary; text-style: bold; }
         & .transcript--cut { color: $warning; text-style: bold; }
+        & .transcript--changed { text-style: bold underline; }
+        & .transcript--met { text-style: reverse; }
+        & .transcript--met-changed { text-style: bold underline reverse; }
     }
     """
 
@@ -69,6 +79,7 @@ class Transcript(ScrollView, can_focus=True):
         self._rest: Iterator[Line] | None = None
         self._lines: list[Line] = []
         self._folded = True
+        self._growing = False
 
     def show(
         self,
@@ -91,19 +102,38 @@ class Transcript(ScrollView, can_focus=True):
 
         self.show_lines(lines, stay=stay)
 
-    def show_lines(self, make: Callable[[int, bool], Iterator[Line]], *, stay: bool = False) -> None:
-        """Show what `make(width, folded)` yields, as far as it is scrolled; a tone is one of this widget's."""
+    def show_lines(
+        self, make: Callable[[int, bool], Iterator[Line]], *, stay: bool = False, growing: bool = False
+    ) -> None:
+        """Show what `make(width, folded)` yields, as far as it is scrolled.
+
+        A tone is one of this widget's, or two of them with a blank between: a code's and a mark. With `stay` only what
+        is different from before is drawn. `growing`: more is to come.
+        """
         self._make = make
+        self._growing = growing
         self._folded = self._folded or not stay
-        self._start_over()
+        before = self._lines
+        self._lay_out_anew()
         if not stay:
+            self.refresh()
             self.scroll_to(y=0, animate=False, force=True, immediate=True)
+            return
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        old, new = (lines[top : top + height] for lines in (before, self._lines))
+        nothing: Line = []
+        for y, (one, other) in enumerate(zip_longest(old, new, fillvalue=nothing)):
+            if span := changed_span(one, other):
+                self.refresh(Region(span[0], y, span[1] - span[0], 1))
 
     def _start_over(self) -> None:
+        self._lay_out_anew()
+        self.refresh()
+
+    def _lay_out_anew(self) -> None:
         self._lines = []
         self._rest = self._make(max(20, self.scrollable_content_region.width), self._folded)
         self._lay_out(self.scroll_offset.y)
-        self.refresh()
 
     def _lay_out(self, top: int) -> None:
         """Have the lines for a window that begins at `top`, and some more."""
@@ -114,8 +144,9 @@ class Transcript(ScrollView, can_focus=True):
                 self._rest = None
             else:
                 self._lines.append(line)
-        if self.virtual_size.height != len(self._lines):
-            self.virtual_size = Size(0, len(self._lines))
+        height = max(len(self._lines), self.scrollable_content_region.height)  # less needs no layout to grow
+        if self.virtual_size.height != height and not (self._growing and 0 < height - self.virtual_size.height < _STEP):
+            self.virtual_size = Size(0, height)
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap for the new width."""
@@ -133,7 +164,7 @@ class Transcript(ScrollView, can_focus=True):
         if index >= len(self._lines):
             return Strip.blank(width, base)
         segments = [
-            Segment(text, self.get_component_rich_style(f"transcript--{tone}") if tone else base)
+            Segment(text, self.get_component_rich_style(*_classes(tone)) if tone else base)
             for text, tone in self._lines[index]
         ]
         return Strip(segments).adjust_cell_length(width, base)

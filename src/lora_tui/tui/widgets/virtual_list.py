@@ -151,11 +151,11 @@ class VirtualList(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self, self.cursor))
 
-    def refresh_row(self, index: int) -> None:
-        """Draw one row anew, because what the source says of it changed."""
+    def refresh_row(self, index: int, cells: int = 0) -> None:
+        """Draw one row anew, because what the source says of it changed, if only in its first `cells` (0: all)."""
         for hot in (False, True):
             self._strips.discard((index, hot, self._width))
-        self.refresh_lines(index)
+        self.refresh(Region(0, index - self.scroll_offset.y, min(cells or self._width, self._width), 1))
 
     def redraw(self) -> None:
         """Draw all rows anew, because what the source says of many changed."""

@@ -73,6 +73,7 @@ class DatasetScreen(Stage):
         super().__init__()
         self._supply: Supply | None = None
         self._profile = ""
+        self._counting = False  # a version's statistics were asked for last, not its page
         self._work: Work | None = None  # what takes a while, one at a time
         self._told = ""  # what it came to
 
@@ -146,6 +147,7 @@ class DatasetScreen(Stage):
     @on(VirtualList.Moved, "#versions")
     def _moved(self) -> None:
         if (current := self._current()) is not None:
+            self._counting = False
             self._open(current)
 
     @on(VirtualList.Clicked, "#versions")
@@ -157,9 +159,9 @@ class DatasetScreen(Stage):
         self.post_message(self.Read(version_text.read(self.shell.workspace, dataset)))
 
     def on_dataset_screen_read(self, message: Read) -> None:
-        """Show the version, unless the cursor is on another one by now."""
+        """Show the version, unless the cursor is on another one or its statistics are asked for by now."""
         current = self._current()
-        if current is not None and current.label == message.opened.dataset.label:
+        if not self._counting and current is not None and current.label == message.opened.dataset.label:
             self.query_one("#version", Transcript).show_lines(partial(version_lines, message.opened))
 
     # ---- what keys do
@@ -187,6 +189,7 @@ class DatasetScreen(Stage):
         elif current is not None:
             self.add_class("-open")
             self.query_one("#version").focus()
+            self._counting = False
             self._open(current)
 
     def action_close(self) -> None:
@@ -228,6 +231,7 @@ class DatasetScreen(Stage):
         reader = self.query_one("#version", Transcript)
         reader.show_lines(lambda width, folded: iter([[("counting …", "muted")]]))
         reader.focus()
+        self._counting = True
         self._count_rows(current)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="open")
@@ -236,9 +240,9 @@ class DatasetScreen(Stage):
         self.post_message(self.RowsCounted(dataset, counted(self.shell.workspace, dataset, chosen)))
 
     def on_dataset_screen_rows_counted(self, message: RowsCounted) -> None:
-        """Show it, unless the cursor is on another version by now."""
+        """Show it, unless the cursor is on another version or its page is asked for by now."""
         current = self._current()
-        if current is not None and current.label == message.dataset.label:
+        if self._counting and current is not None and current.label == message.dataset.label:
             self.query_one("#version", Transcript).show_lines(partial(statistics_lines, message.found))
 
     def action_compare(self) -> None:

@@ -24,7 +24,7 @@ class ErrorDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """Three short paragraphs in a red frame."""
-        what = plain(self.error.what)
+        what = plain(self.error.what).rstrip(".")
         parts = [Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold")]
         if self.error.where:
             parts.append(Content(plain(self.error.where)))

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from lora_tui.tui.safe_text import plain
 from lora_tui.tui.screens.dialogs.dialog import Dialog
@@ -49,6 +50,12 @@ class PageDialog(Dialog[None]):
     def on_mount(self) -> None:
         """Write it off the event loop."""
         self._work()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A page that could not be written makes room for the reason."""
+        if event.state is WorkerState.ERROR:
+            self.dismiss(None)
+        super().on_worker_state_changed(event)
 
     @work(thread=True, exit_on_error=False)
     def _work(self) -> None:

@@ -42,13 +42,25 @@ def next_step(overview: Overview) -> Step:
     report = overview.report
     if run.state == "finished" and (report is None or report.created < run.created):
         return Step(f"{run.title} is trained. Compare it with its baseline.", "verify")
+    if overview.unverified_merge:
+        return Step(
+            f"{overview.unverified_merge} is merged and not verified yet. Compare it with its base.", "adapters"
+        )
+    if report is not None and report.good:
+        label = report.tuned_name.removeprefix("adapter:")
+        if label in overview.adapters and label not in overview.production:
+            return Step(f"{label} {report.good} and is not in production. Promote it.", "adapters")
+    if overview.accepted_since and overview.production:
+        accepted = _many(overview.accepted_since, "example")
+        return Step(f"{accepted} accepted since {overview.dataset.label}. c starts a cycle with them.", "dataset")
     if overview.accepted_since:
         return Step(
             f"{_many(overview.accepted_since, 'example')} accepted since {overview.dataset.label}. Build the next one.",
             "dataset",
         )
-    if report is not None and report.tuned < report.prompts:
-        return Step(f"{report.prompts - report.tuned} of {report.prompts} prompts still fail. Read why.", "verify")
+    if report is not None and report.failing:
+        many = f"{_many(report.failing, 'prompt')} still fail{'s' if report.failing == 1 else ''}"
+        return Step(f"{many}. Read why.", "verify")
     return Step(f"{_many(overview.unlabelled, 'example')} not looked at yet. Go on labelling.", "sessions")
 
 

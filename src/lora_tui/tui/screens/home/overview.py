@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from lora_tui.adapters import registry
+from lora_tui.adapters import aliases, registry
+from lora_tui.adapters.registry import Adapter
 from lora_tui.curation import examples
 from lora_tui.dataset import versions
 from lora_tui.jobs import supervisor
 from lora_tui.jobs.job import Train
 from lora_tui.jobs.view import RunView
-from lora_tui.verify.report import Report, reports
+from lora_tui.verify.reports.report import BASELINE, TUNED, Report, reports
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 
 
@@ -49,10 +53,12 @@ class ReportLine(msgspec.Struct, frozen=True):
     """The newest comparison."""
 
     tuned_name: str
-    prompts: int
-    baseline: int  # prompts passed
+    answers: int  # of the fine-tune that were judged
+    baseline: int  # answers that passed
     tuned: int
     created: float
+    failing: int = 0  # prompts that not every answer of the fine-tune passes
+    good: str = ""  # what speaks for the fine-tune, as people read it; empty: nothing that is proven
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -70,7 +76,9 @@ class Overview(msgspec.Struct, frozen=True):
     runs: int = 0
     running: int = 0
     run: RunLine | None = None
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()  # labels, newest first
+    production: tuple[str, ...] = ()  # labels of those that their names mean
+    unverified_merge: str = ""  # the newest adapter, where it was merged and never compared
     reports: int = 0
     report: ReportLine | None = None
     accepted_since: int = 0  # accepted after the newest dataset was built
@@ -92,6 +100,7 @@ def read(workspace: Workspace) -> Overview:
     runs = supervisor.runs(workspace)
     training = [run for run in runs if isinstance(run.file.job, Train)]
     comparisons = reports(workspace)
+    known = registry.adapters(workspace)
     return Overview(
         sessions=connection.execute("SELECT count(*) FROM session").fetchone()[0],
         examples=counts.total,
@@ -109,11 +118,29 @@ def read(workspace: Workspace) -> Overview:
         runs=len(training),
         running=sum(supervisor.is_alive(run) for run in runs),
         run=_run(training[0]) if training else None,
-        adapters=tuple(item.label for item in registry.adapters(workspace)),
+        adapters=tuple(item.label for item in known),
+        production=_production(workspace),
+        unverified_merge=_unverified_merge(known, comparisons),
         reports=len(comparisons),
         report=_report(comparisons[0]) if comparisons else None,
         accepted_since=since,
     )
+
+
+def _production(workspace: Workspace) -> tuple[str, ...]:
+    try:
+        every = aliases.aliases(workspace)
+    except LoraTuiError:  # Adapters says so
+        return ()
+    return tuple(names[aliases.PRODUCTION] for names in every.values() if aliases.PRODUCTION in names)
+
+
+def _unverified_merge(known: Sequence[Adapter], comparisons: Sequence[Report]) -> str:
+    newest = known[0] if known else None
+    if newest is None or not newest.metadata.strategy:
+        return ""
+    compared = {endpoint for item in comparisons for endpoint in (item.baseline, item.tuned)}
+    return "" if f"adapter:{newest.label}" in compared else newest.label
 
 
 def _languages(counts: examples.Counts) -> tuple[LanguageCount, ...]:
@@ -147,8 +174,16 @@ def _run(run: supervisor.Run) -> RunLine:
 def _report(found: Report) -> ReportLine:
     return ReportLine(
         tuned_name=found.tuned,
-        prompts=found.result.prompts,
-        baseline=found.result.baseline_passed,
-        tuned=found.result.tuned_passed,
+        answers=found.tallies[TUNED][1],
+        baseline=found.tallies[BASELINE][0],
+        tuned=found.tallies[TUNED][0],
         created=found.created,
+        failing=sum(rate is not None and rate < 1 for rate in (item.rate(TUNED) for item in found.outcomes)),
+        good=_good(found),
     )
+
+
+def _good(found: Report) -> str:
+    if found.gates:
+        return "passed its gates" if all(gate.passed for gate in found.gates) else ""
+    return "is better than its baseline" if found.conclusive and found.result.outcome == "better" else ""

@@ -139,13 +139,16 @@ class Pipeline(Widget):
         if not overview.adapters:
             return self._line("Adapters", self._tone("none yet", "muted"))
         more = f"  and {len(overview.adapters) - 1} more" if len(overview.adapters) > 1 else ""
-        return self._line("Adapters", Content.assemble(Content(overview.adapters[0]), self._tone(more, "muted")))
+        served = f" · in production: {', '.join(overview.production)}" if overview.production else ""
+        return self._line(
+            "Adapters", Content.assemble(Content(overview.adapters[0]), self._tone(more + served, "muted"))
+        )
 
     def _report(self, overview: Overview) -> Content:
         report = overview.report
         if report is None:
             return self._line("Verify", self._tone("not compared yet", "muted"))
-        score = f"fine-tune {report.tuned}/{report.prompts}, baseline {report.baseline}/{report.prompts}"
+        score = f"fine-tune {report.tuned}/{report.answers}, baseline {report.baseline}/{report.answers}"
         tone = "good" if report.tuned > report.baseline else "bad"
         rest = f"  {report.tuned_name} · {self._age(report.created)}"
         return self._line("Verify", Content.assemble(self._tone(score, tone), self._tone(rest, "muted")))

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from lora_tui.tui.keymap import bindings
+from lora_tui.tui.messages import RunChosen
 from lora_tui.tui.screens.home.next_step import next_step
 from lora_tui.tui.screens.home.pipeline import Pipeline
 from lora_tui.tui.stage import Stage
@@ -30,6 +31,13 @@ class HomeScreen(Stage):
         def __init__(self, overview: Overview) -> None:
             super().__init__()
             self.overview = overview
+
+    class Cycling(Message):
+        """A cycle works."""
+
+        def __init__(self, run: str) -> None:
+            super().__init__()
+            self.run = run
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +91,36 @@ class HomeScreen(Stage):
     def _mine(self, folder: str | None) -> None:
         if folder:
             self._command("Mining a git history", "mine", ["mine", os.path.expanduser(folder)])
+
+    def action_cycle(self) -> None:
+        """Ask for a profile, start its cycle, or go on with one that was cut short, and watch it."""
+        from lora_tui.tui.screens.dialogs.ask import AskDialog
+
+        question = (
+            "The profile. Its cycle reads what is new, builds the next dataset of what is accepted, trains on from the "
+            "version in production, compares both, and promotes the new one only if every gate passes. What each step "
+            "would do: lora-tui cycle PROFILE --dry-run"
+        )
+        proposal = (
+            self._overview.production[0].partition("@")[0] if self._overview and self._overview.production else ""
+        )
+        self.ask(AskDialog("A cycle", question, proposal), self._start_cycle)
+
+    def _start_cycle(self, profile: str) -> None:
+        self._cycle(profile)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="cycle")
+    def _cycle(self, profile: str) -> None:
+        from lora_tui.cycle.starting import begin
+        from lora_tui.jobs.job import Cycle
+
+        run, _ = begin(self.shell.workspace, Cycle(profile=profile))
+        self.post_message(self.Cycling(run.id))
+
+    async def on_home_screen_cycling(self, message: Cycling) -> None:
+        """Watch it."""
+        await self.app.switch_mode("monitor")
+        self.app.screen.post_message(RunChosen(message.run))
 
     def action_demo(self) -> None:
         """Run the whole loop on bundled sessions, in this workspace."""

@@ -12,16 +12,21 @@ from lora_tui.tui.widgets.live_lines import Line
 from lora_tui.tui.widgets.wrap import wrap
 
 Alert = tuple[str, str]  # words and tone
+_PASSING = ("connection", "service")  # trouble that is over as soon as anything else is heard
 
 
 def alerts(story: Story) -> tuple[Alert, ...]:
-    """Those since the run was last started by somebody, oldest first."""
+    """Those since the run was last started by somebody and not over, oldest first."""
     events: list[journal.OutOfMemory | journal.Warned | journal.Stopped] = []
     events += [event for event in story.out_of_memory if event.time >= story.began]
-    events += [event for event in story.warnings if event.time >= story.began]
+    events += [event for event in story.warnings if event.time >= story.began and not _is_over(event, story)]
     if isinstance(story.last_word, journal.Stopped) and story.last_word.reason:
         events.append(story.last_word)
     return tuple(_alert(event) for event in sorted(events, key=lambda event: event.time))
+
+
+def _is_over(event: journal.Warned, story: Story) -> bool:
+    return event.code in _PASSING and story.last_time > event.time
 
 
 def _alert(event: journal.OutOfMemory | journal.Warned | journal.Stopped) -> Alert:

@@ -31,7 +31,7 @@ def lines(
     shown += [
         [(f" ✗ {one_line(check.expectation)} {one_line(check.detail)}".rstrip(), "bad")]
         for check in chosen.checks
-        if not check.passed
+        if not check.passed and not check.not_run
     ]
     for line in filter(str.strip, plain(chosen.answer).splitlines()):
         shown += [[(f"   {piece}", "")] for piece in wrap(line, width - 4)]
@@ -79,7 +79,11 @@ def page(samples: Sequence[Sample]) -> str:
                 met = sum(check.passed for check in sample.checks)
                 checked = f", {met} of {len(sample.checks)} expectations met" if sample.checks else ""
                 parts.append(f"\nstep {sample.step}{checked}")
-                parts += [f"  ✗ {check.expectation} {check.detail}" for check in sample.checks if not check.passed]
+                parts += [
+                    f"  ✗ {check.expectation} {check.detail}"
+                    for check in sample.checks
+                    if not check.passed and not check.not_run
+                ]
                 parts += [f"    {line}" for line in sample.answer.strip().splitlines()]
         parts.append("")
     return "\n".join(parts) or "No answers yet: they come at every evaluation."

@@ -19,6 +19,7 @@ _ROOMY = 48  # cells from which a column has room for more
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _LITTLE_DISK = 5 * 1024**3
 _FORGETS = 0.1  # nats per token from which on forgetting is worth a second look
+_COUNTED = ("verify", "merge", "export", "cycle")  # jobs whose units are no optimizer steps
 _FULL = 0.95  # from here on, memory or CPU is crowded
 
 
@@ -27,7 +28,7 @@ def left(detail: Detail, width: int) -> Sequence[Line]:
     row = detail.row
     total = f"/{row.total}" if row.total else ""
     share = row.done / row.total if row.total else None
-    lines = [_measured("done" if row.kind == "verify" else "step", f"{row.done}{total}", share, width)]
+    lines = [_measured("done" if row.kind in _COUNTED else "step", f"{row.done}{total}", share, width)]
     if detail.last is not None:
         pace = f"   {detail.last.tokens_per_second:,.0f} tokens/s" if detail.last.tokens_per_second else ""
         lines.append([_text("rate", f"{detail.last.learning_rate:.2e}{pace}")])
@@ -151,9 +152,23 @@ def _text(name: str, said: str) -> Piece:
 
 
 def next_step(detail: Detail, adapter: str, width: int) -> Sequence[Line]:
-    """What state it is in and what can be done now; `adapter` is what the run became, '' when nothing yet."""
+    """What state it is in, what can be done now and, where there is room, what it costs elsewhere.
+
+    adapter: what the run became, '' when nothing yet.
+    """
     mark, tone = STATES[detail.row.state]
-    return [[(fit(f" {mark} {detail.row.state}", 13), tone), *_next(detail, adapter)]]
+    line = [(fit(f" {mark} {detail.row.state}", 13), tone), *_next(detail, adapter)]
+    spent = _spent(detail)
+    if spent and sum(len(text) for text, _ in line) + len(spent) < width:
+        line.append((spent, "accent"))
+    return [line]
+
+
+def _spent(detail: Detail) -> str:
+    if detail.cost is None:
+        return ""
+    so_far = " so far" if detail.row.state in ("running", "paused") and not detail.expected else ""
+    return f"   {'about ' if detail.expected else ''}${detail.cost:.2f}{so_far}"
 
 
 def _next(detail: Detail, adapter: str) -> list[Piece]:
@@ -161,7 +176,8 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
         case "replay" if detail.played is not None:
             return _playing(detail.played)
         case "running" | "paused" if detail.stopping:
-            return [("stopping: a checkpoint is written first", "warn")]
+            first = "" if detail.row.kind in ("merge", "export") else ": a checkpoint is written first"
+            return [(f"stopping{first}", "warn")]
         case "running" if detail.pausing:
             return [("pausing: the step is made first", "warn")]
         case "running" if detail.foreign:
@@ -174,6 +190,8 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
             return [("nothing was written to it for a while", "muted")]
         case "stopped" if detail.row.kind == "train":
             return [("r", "primary"), (" goes on from the checkpoint", "")]
+        case "stopped" if detail.row.kind in ("merge", "export"):
+            return [("r", "primary"), (" begins it again; nothing half was left", "")]
         case "stopped":
             return [("r", "primary"), (" goes on where it was", "")]
         case "failed":
@@ -188,6 +206,10 @@ def _next(detail: Detail, adapter: str) -> list[Piece]:
             return [("taking the adapter into the registry …", "muted")]
         case "finished" if detail.row.kind == "sweep":
             return [("its runs are in the list; ", "muted"), ("lora-tui sweep show", "primary"), (" compares them", "")]
+        case "finished" if detail.row.kind == "cycle":
+            return [("what came of each step is in the log, and in cycle.md of its run folder", "muted")]
+        case "finished" if detail.row.kind in ("merge", "export"):
+            return [("what it made is under Adapters, F6, or where you had it written", "muted")]
         case "finished":
             return [("v", "primary"), (" shows the answers", "")]
         case _:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.jobs import attached, journal, supervisor
-from lora_tui.jobs.job import Foreign, Sweep, Train, Verify, load_job
+from lora_tui.jobs.job import Cycle, Export, Foreign, Merge, Sweep, Train, Verify, load_job
 from lora_tui.jobs.pace import ToGo
 from lora_tui.jobs.replay import Replay
 from lora_tui.jobs.story import Story
@@ -78,6 +78,8 @@ class Detail(msgspec.Struct, frozen=True):
     evaluations: Sequence[journal.Evaluation]
     played: Played | None = None
     of_sweep: bool = False  # whether it is one of a sweep's runs
+    cost: float | None = None  # USD so far; None: it costs nothing elsewhere
+    expected: float = 0.0  # what of it is an estimate of what a job will have cost
 
     @property
     def foreign(self) -> bool:
@@ -138,6 +140,8 @@ class _Watched:
             stopping=supervisor.STOP in asked,
             pausing=supervisor.PAUSE in asked and not view.paused,
             failure=view.failure,
+            cost=view.spending.so_far(self._clock()),
+            expected=view.spending.expected,
         )
 
     def _lines(self) -> tuple[str, ...]:
@@ -227,7 +231,7 @@ def _title(run: Run) -> str:
 
 
 class Watch:
-    """Keeps a view of every training and verification run of a workspace, and of those attached to it.
+    """Keeps a view of every training, verification, merge and export of a workspace, and of those attached to it.
 
     Used by one thread at a time.
     """
@@ -322,7 +326,7 @@ class Watch:
                 self._take(run.id, run)
 
     def _take(self, name: str, run: Run) -> None:
-        if isinstance(run.file.job, Train | Verify | Foreign | Sweep):
+        if isinstance(run.file.job, Train | Verify | Foreign | Sweep | Merge | Export | Cycle):
             self._watched[name] = _Watched(run, self._clock)
         else:
             self._others.add(name)

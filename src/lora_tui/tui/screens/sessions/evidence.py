@@ -12,8 +12,11 @@ from lora_tui.tui.widgets.conversation_lines import Line
 _MOST = 3
 
 
-def evidence_lines(example: Example, width: int) -> list[Line]:
-    """What stands above a conversation in `width` cells: title and place, the verdict, its evidence."""
+def evidence_lines(example: Example, width: int, reason: str = "") -> list[Line]:
+    """What stands above a conversation in `width` cells: title and place, the verdict, its evidence.
+
+    reason: why a queue proposes it.
+    """
     row, verdict = example.row, example.verdict
     title = one_line(row.title) or "untitled"
     about = " · ".join(
@@ -22,6 +25,8 @@ def evidence_lines(example: Example, width: int) -> list[Line]:
         if part
     )
     lines: list[Line] = [[(fit(title, width), "heading")], [(fit(about, width), "muted")]]
+    if reason:
+        lines.append([("proposed: ", "heading"), (fit(one_line(reason), width - 10), "")])
     lines.append([(_verdict(example), "tool")])
     lines.extend(
         [(f"+{piece.weight:g} ".rjust(7), "good"), (fit(f"{piece.language}: {one_line(piece.detail)}", width - 8), "")]
@@ -75,8 +80,8 @@ class EvidenceLine(Widget):
         super().__init__()
         self._language = self._text = ""
 
-    def show(self, example: Example | None) -> None:
-        """The evidence of this example; nothing for None."""
+    def show(self, example: Example | None, reason: str = "") -> None:
+        """The evidence of this example, and why a queue proposes it; nothing for None."""
         language = text = ""
         if example is not None:
             language = example.verdict.language
@@ -84,7 +89,8 @@ class EvidenceLine(Widget):
             text = "  ".join(f"+{piece.weight:g} {one_line(piece.detail)}" for piece in pieces)
             text = text or "nothing in it points to a language"
             note = [f"note: {one_line(example.row.note)}"] if example.row.note else []
-            text = "  ".join([*(f"#{tag}" for tag in example.row.tags), *note, text])
+            proposed = [f"proposed: {one_line(reason)}"] if reason else []
+            text = "  ".join([*proposed, *(f"#{tag}" for tag in example.row.tags), *note, text])
         if (language, text) != (self._language, self._text):
             self._language, self._text = language, text
             self.refresh()

@@ -28,6 +28,7 @@ class QueueRun:
         items = queues.items(workspace, queue)
         self.queue = queue
         self.ids = array("q", (item.example_id for item in items))
+        self.reasons = {item.example_id: item.reason for item in items if item.reason}
         self._hidden = {item.position for item in items if item.hidden}
         self.masked = {item.position for item in items if item.hidden and not item.done}
         self._open = {item.position for item in items if not item.done and not item.gone}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -39,6 +39,7 @@ class Reader(Transcript):
         self._shown: tuple[int, bool] | None = None  # the example, and whether beside what was recorded
         self.comparing = False
         self.words = ""  # searched for, and marked
+        self.reasons: Mapping[int, str] = {}  # why a queue proposes an example
 
     @property
     def shell(self) -> LoraTuiApp:
@@ -70,7 +71,8 @@ class Reader(Transcript):
             self.show_lines(lambda width, _: compared(message.recorded, found.messages, width), stay=stay)
         else:
             learned = weights(found.messages)
-            self.show(found.messages, partial(evidence_lines, found), learned, words=self.words, stay=stay)
+            above = partial(evidence_lines, found, reason=self.reasons.get(found.row.id, ""))
+            self.show(found.messages, above, learned, words=self.words, stay=stay)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Textual tells this to the widget alone: hand it on to the app, which shows the errors."""

@@ -144,6 +144,7 @@ class SessionsScreen(Stage):
             return
         self._counts, self._sources, self._run = message.counts, message.sources, message.run
         masked = message.run.masked if message.run is not None else ()
+        self._reader.reasons = message.run.reasons if message.run is not None else {}
         self._rows = ExampleRows(self.shell.workspace, message.ids, self.shell.clock(), masked)
         place = self._rows.index_of(message.keep) if message.keep is not None else None
         if message.run is not None:
@@ -184,7 +185,7 @@ class SessionsScreen(Stage):
 
     def on_reader_opened(self, message: Reader.Opened) -> None:
         """Show its evidence where there is no room for more."""
-        self.query_one(EvidenceLine).show(message.example)
+        self.query_one(EvidenceLine).show(message.example, self._reader.reasons.get(message.example.row.id, ""))
 
     def _current(self) -> int | None:
         if self._rows is None or not len(self._rows):

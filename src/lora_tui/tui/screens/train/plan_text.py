@@ -19,19 +19,24 @@ _TONES = {"error": "bad", "warning": "warn", "note": "muted"}
 _LEFT_OUT = 12  # rows named one by one
 
 
-def plan_lines(plan: Plan, roomy: bool, width: int, changed: Sequence[str] = ()) -> Sequence[Line]:
+def plan_lines(
+    plan: Plan, roomy: bool, width: int, changed: Sequence[str] = (), where: Sequence[Line] = ()
+) -> Sequence[Line]:
     """Every line of a plan; `roomy` adds reasons, what is trained, the lengths and the rows that are left out.
 
-    changed: settings that were laid over the profile to make it fit.
+    changed: settings that were laid over the profile to make it fit. where: lines of the ways to train it; where there
+    is little room, they take that of the memory's parts.
     """
     found = plan.audited
     lines: list[Line] = [[_name("plan"), (f"{one_line(plan.profile)} on {one_line(plan.dataset)}", "strong")]]
     lines += _keys(plan)
+    lines += where
     if changed:
         lines += _said([Said("changed", " ".join(changed), "good")], width)
     lines += _said(plan_words.counts(plan), width)
     lines.append(_memory(plan, width))
-    lines += _said(list(plan_words.memory(plan))[1:], width)
+    more = list(plan_words.memory(plan))[1:]
+    lines += _said([item for item in more if roomy or not where or item.tone != "muted"], width)
     times = list(plan_words.time_and_price(plan, "t"))
     lines += _said([item for item in times if roomy or item.tone != "muted"], width)
     for finding in plan.findings:

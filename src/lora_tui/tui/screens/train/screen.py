@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.message import Message
 from textual.timer import Timer
 
-from lora_tui.backends import audits, fit, local
-from lora_tui.backends.counting import Cancelled
-from lora_tui.backends.plan import Plan, plan
-from lora_tui.dataset.model import Dataset
-from lora_tui.jobs.audit import ERRORS
+from lora_tui.backends import fit
+from lora_tui.backends.compare.way import Way
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.keymap import bindings
 from lora_tui.tui.messages import RunChosen
 from lora_tui.tui.screens.dialogs.ask import AskDialog
 from lora_tui.tui.screens.dialogs.choose import ChooseDialog
-from lora_tui.tui.screens.train import choices, engine, going_on
+from lora_tui.tui.screens.dialogs.confirm import ConfirmDialog
+from lora_tui.tui.screens.dialogs.page import PageDialog
+from lora_tui.tui.screens.train import choices, engine, going_on, starting, where
 from lora_tui.tui.screens.train.adapter_form import AdapterForm
 from lora_tui.tui.screens.train.choices import Choices, DatasetRows, ProfileRows
-from lora_tui.tui.screens.train.going_on import Onwards
-from lora_tui.tui.screens.train.plan_text import plan_lines, problem_lines
+from lora_tui.tui.screens.train.decided import Decided
+from lora_tui.tui.screens.train.elsewhere import Ready
+from lora_tui.tui.screens.train.plan_panel import Pair, PlanPanel
 from lora_tui.tui.screens.train.sweep_form import SweepForm
 from lora_tui.tui.stage import Stage
-from lora_tui.tui.widgets.live_lines import Draw, Line, LiveLines
 from lora_tui.tui.widgets.virtual_list import VirtualList
-from lora_tui.verify.suite import sample_prompts
-from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.profiles import Profile
 from lora_tui.workspace.profiles.loading import preset_description, preset_paths
-from lora_tui.workspace.profiles.settings import with_settings
 
+_PAGE, _AROUND = 100, 12  # cells of a page of text, and of what is around it
 _REST = 0.4  # seconds a choice stands before it is planned
-_ALL = "Press s again and type every name that stands before a colon, or repair the dataset: F3, enter, f."
-
-Pair = tuple[Profile, Dataset]
 
 
 class TrainScreen(Stage):
-    """Owns the choice and its plan. One plan is made at a time; another choice stops it and is planned instead."""
+    """Owns what is chosen and what is started; the panel has the plan of it."""
 
     NAME = "train"
     CSS_PATH = "screen.tcss"
@@ -57,22 +51,6 @@ class TrainScreen(Stage):
             super().__init__()
             self.choices = choices
 
-    class Counting(Message):
-        """The plan has to count tokens first."""
-
-        def __init__(self, line: str) -> None:
-            super().__init__()
-            self.line = line
-
-    class Planned(Message):
-        """A plan was made, or could not be; neither: nobody wanted it any more."""
-
-        def __init__(self, pair: Pair, plan: Plan | None, error: LoraTuiError | None) -> None:
-            super().__init__()
-            self.pair = pair
-            self.plan = plan
-            self.error = error
-
     class CanGoOn(Message):
         """The adapters a profile can go on from were read."""
 
@@ -80,6 +58,21 @@ class TrainScreen(Stage):
             super().__init__()
             self.profile = profile
             self.choices = choices
+
+    class Preparing(Message):
+        """How far the preparation of a run elsewhere is."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
+
+    class Prepared(Message):
+        """A run elsewhere is ready to be started, or could not be prepared (None)."""
+
+        def __init__(self, way: Way, made: Ready | None) -> None:
+            super().__init__()
+            self.way = way
+            self.made = made
 
     class Started(Message):
         """A run works, or could not be started (None)."""
@@ -91,24 +84,17 @@ class TrainScreen(Stage):
     def __init__(self) -> None:
         super().__init__()
         self._choices: Choices | None = None
+        self._decided = Decided()
         self._resting: Timer | None = None
-        self._planning: Pair | None = None
-        self._unwanted = threading.Event()  # the plan being made
-        self._plan: tuple[Pair, Plan] | None = None
-        self._fitted: dict[str, tuple[str, ...]] = {}  # profile -> settings that make it fit, as asked for
-        self._presets: tuple[str, ...] = ()  # laid over every profile
         self._new = ""  # a profile that was just written: the cursor goes there
-        self._probe_wanted = False  # the next plan takes a real step
         self._starting = False
-        self._onwards: dict[str, Onwards] = {}  # by profile: the adapter its run is to go on from
 
     def body(self) -> ComposeResult:
         """Two lists, the plan."""
         with Vertical(id="choices"):
             yield VirtualList(id="profiles")
             yield VirtualList(id="datasets")
-        with VerticalScroll(id="panel", can_focus=False):
-            yield LiveLines(id="plan")
+        yield PlanPanel(self._decided, id="panel")
 
     def on_mount(self) -> None:
         """Name the lists."""
@@ -124,6 +110,10 @@ class TrainScreen(Stage):
     def _datasets(self) -> VirtualList:
         return self.query_one("#datasets", VirtualList)
 
+    @property
+    def _panel(self) -> PlanPanel:
+        return self.query_one(PlanPanel)
+
     def on_screen_resume(self) -> None:
         """Shown, for the first time or again."""
         self.call_after_refresh(self._read)
@@ -132,7 +122,7 @@ class TrainScreen(Stage):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="read")
     def _read(self) -> None:
-        self.post_message(self.Read(choices.read(self.shell.workspace, self._presets)))
+        self.post_message(self.Read(choices.read(self.shell.workspace, self._decided.presets)))
 
     def on_train_screen_read(self, message: Read) -> None:
         """Fill the lists; what was chosen stays chosen, else the newest dataset and the profile it was built for."""
@@ -155,11 +145,17 @@ class TrainScreen(Stage):
     def _pair(self) -> Pair | None:
         if self._choices is None or not self._choices.datasets or not self._choices.profiles:
             return None
-        name, profile, _ = self._choices.profiles[self._profiles.cursor]
+        _, profile, _ = self._choices.profiles[self._profiles.cursor]
         if profile is None:
             return None
-        profile = with_settings(profile, self._fitted.get(name, ()))
-        return profile, self._choices.datasets[self._datasets.cursor]
+        return self._decided.over(profile), self._choices.datasets[self._datasets.cursor]
+
+    def _something(self) -> Pair:
+        """What is chosen. Raises BadInput where that is nothing."""
+        pair = self._pair()
+        if pair is None:
+            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
+        return pair
 
     @on(VirtualList.Moved)
     def _moved(self) -> None:
@@ -167,84 +163,20 @@ class TrainScreen(Stage):
             self._resting.stop()
         self._resting = self.set_timer(_REST, self._settle)
 
-    # ---- planning
-
     def _settle(self) -> None:
-        """Plan what is chosen now, unless that is done, being done, or impossible."""
+        """Have planned what is chosen now, unless that is impossible."""
         pair = self._pair()
         if self._choices is None:
             return
         if (gone := engine.missing()) is not None:
-            self._show(partial(problem_lines, gone))
+            self._panel.refuse(pair, gone)
         elif not self._choices.datasets:
-            self._show(partial(problem_lines, BadInput("there is no dataset yet", fix="Build one under Dataset, F3.")))
+            self._panel.refuse(None, BadInput("there is no dataset yet", fix="Build one under Dataset, F3."))
         elif pair is None:
             _, _, problem = self._choices.profiles[self._profiles.cursor]
-            self._show(partial(problem_lines, BadInput("this profile cannot be used", where=problem)))
-        elif self._plan is not None and self._plan[0] == pair:
-            self._show(partial(self._lines, self._plan[1]))
-        elif self._planning is None:
-            self._planning = pair
-            self._unwanted = threading.Event()
-            self._say(f"planning {pair[0].name} on {pair[1].label} …")
-            self._make(pair, self._unwanted, self._probe_wanted)
-            self._probe_wanted = False
-        elif self._planning != pair:
-            self._unwanted.set()
-            self._say(f"{pair[0].name} on {pair[1].label} is planned next …")
-
-    @work(thread=True, exit_on_error=False, group="plan")
-    def _make(self, pair: Pair, unwanted: threading.Event, take_step: bool) -> None:
-        made: Plan | None = None
-        problem: LoraTuiError | None = LoraTuiError("the plan could not be made")
-
-        def tell(line: str) -> None:
-            self.post_message(self.Counting(line))
-
-        try:
-            made = plan(self.shell.workspace, *pair, progress=tell, cancelled=unwanted.is_set, take_step=take_step)
-            problem = None
-        except Cancelled:
-            problem = None
-        except LoraTuiError as error:
-            problem = error
-        finally:
-            self.post_message(self.Planned(pair, made, problem))
-
-    def on_train_screen_counting(self, message: Counting) -> None:
-        """The counting takes some seconds: say what is going on."""
-        if self._planning is not None and self._planning == self._pair():
-            self._say(f"{message.line} …")
-
-    def on_train_screen_planned(self, message: Planned) -> None:
-        """Show the plan, or why there is none; then plan what was chosen meanwhile."""
-        self._planning = None
-        if message.plan is not None:
-            self._plan = (message.pair, message.plan)
-        if message.pair == self._pair() and message.error is not None:
-            self._show(partial(problem_lines, message.error))
+            self._panel.refuse(None, BadInput("this profile cannot be used", where=problem))
         else:
-            self._settle()
-
-    def _lines(self, made: Plan, width: int) -> list[Line]:
-        lines = list(plan_lines(made, self.size.height > 40, width, self._fitted.get(made.profile, ())))
-        onwards = self._onwards.get(made.profile)
-        if onwards is None:
-            return lines
-        said: list[Line] = [[(" " * 12, ""), (onwards.words, "good")]]
-        if onwards.new_only:
-            said.append([(" " * 12, ""), ("what is counted here is all rows, the known ones too", "warn")])
-        return [*lines[:1], *said, *lines[1:]]
-
-    def _show(self, draw: Draw) -> None:
-        self.query_one("#plan", LiveLines).show(draw)
-
-    def _say(self, text: str) -> None:
-        self.query_one("#plan", LiveLines).show(lambda width: [[(text, "accent")]])
-
-    def on_unmount(self) -> None:
-        """End what works for this screen."""
-        self._unwanted.set()
+            self._panel.want(pair)
 
     # ---- what keys do
 
@@ -254,14 +186,14 @@ class TrainScreen(Stage):
 
     def action_scroll_plan(self, lines: int) -> None:
         """Scroll the plan by half of its window while the lists keep the keys."""
-        panel = self.query_one("#panel", VerticalScroll)
+        panel = self._panel
         panel.scroll_relative(y=lines * max(1, panel.size.height // 2), animate=False)
 
     def action_refresh(self) -> None:
         """Read the lists again; plan again."""
-        self._plan = None
+        self._panel.forget()
         self._choices = None
-        self._fitted.clear()
+        self._decided.fitted.clear()
         self._read()
 
     def action_preset(self) -> None:
@@ -271,11 +203,12 @@ class TrainScreen(Stage):
         offered += [(name, f"{name}: {preset_description(path)}") for name, path in paths.items()]
 
         def chosen(name: str) -> None:
-            self._presets = (name,) if name else ()
+            self._decided.presets = (name,) if name else ()
             self.query_one("#profiles").border_title = f"profile, {name}" if name else "profile"
             self._read()
 
-        self.ask(ChooseDialog("Preset", offered, self._presets[0] if self._presets else ""), chosen)
+        now = self._decided.presets
+        self.ask(ChooseDialog("Preset", offered, now[0] if now else ""), chosen)
 
     def action_new_adapter(self) -> None:
         """Write a profile of one's own, from the one under the cursor."""
@@ -294,108 +227,156 @@ class TrainScreen(Stage):
         """Try several settings of what is chosen; watch them."""
         if (gone := engine.missing()) is not None:
             raise gone
-        pair = self._pair()
-        if pair is None:
-            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
 
         def started(run: str) -> None:
             self.call_later(self._watch, run)
 
-        self.ask(SweepForm(self.shell.workspace, *pair), started)
+        self.ask(SweepForm(self.shell.workspace, *self._something()), started)
 
     def action_probe(self) -> None:
-        """Plan again with one real step; a step that is being taken goes on."""
-        self._planned()
-        self._plan = None
-        self._probe_wanted = True
-        self._settle()
+        """Plan again with one real step."""
+        self._panel.take_step(self._something())
 
     @work(thread=True, exit_on_error=False, group="onwards")
     def action_go_on(self) -> None:
         """Look which adapters this profile can go on from."""
-        pair = self._pair()
-        if pair is None:
-            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
-        name, found = pair[0].name, going_on.choices(self.shell.workspace, pair[0])
+        profile, _ = self._something()
+        found = going_on.choices(self.shell.workspace, profile)
         if len(found) == 1:
-            raise BadInput(f"no adapter fits {name} yet", fix="One does that has its base, rank, alpha and modules.")
-        self.post_message(self.CanGoOn(pair[0], found))
+            fix = "One does that has its base, rank, alpha and modules."
+            raise BadInput(f"no adapter fits {profile.name} yet", fix=fix)
+        self.post_message(self.CanGoOn(profile, found))
 
     def on_train_screen_can_go_on(self, message: CanGoOn) -> None:
         """Let one be chosen; it holds for this profile until another is."""
         name = message.profile.name
 
         def take(value: str) -> None:
-            onwards = going_on.chosen(value)
-            self._onwards = {key: item for key, item in self._onwards.items() if key != name}
-            if onwards is not None:
-                self._onwards[name] = onwards
+            self._decided.go_on(name, going_on.chosen(value))
             self._settle()
 
-        now = self._onwards.get(name)
+        now = self._decided.onwards.get(name)
         self.ask(ChooseDialog("Begin with", message.choices, now.value if now else going_on.FRESH), take)
+
+    def action_where(self) -> None:
+        """Choose where it is trained; it holds for this profile until another is."""
+        pair = self._something()
+        found, name = self._panel.compared(pair), pair[0].name
+
+        def take(value: str) -> None:
+            self._decided.where[name] = value
+            self._settle()
+
+        offered, now = where.options(found), self._decided.way(name)
+        self.ask(ChooseDialog(f"Where to train {name}", offered, now, above=where.HEAD), take)
+
+    def action_ways(self) -> None:
+        """Every way in full, with live prices."""
+        width = min(_PAGE, self.size.width - _AROUND)
+        write = partial(where.page, self.shell.workspace, *self._something(), self._decided.presets, width)
+        self.app.push_screen(PageDialog("Where to train", write))
 
     def action_make_fit(self) -> None:
         """Lay over the profile what makes it fit, and plan that."""
-        pair, made = self._planned()
+        pair = self._something()
+        made, name = self._panel.planned(pair), pair[0].name
         if made.fits:
             raise BadInput("it fits as it is")
         if not made.fit or not made.fit[-1].fits:
             raise BadInput("nothing here makes it fit", fix="Choose a smaller base, or a larger machine.")
-        before = self._fitted.get(pair[0].name, ())
-        self._fitted[pair[0].name] = (*before, *fit.settings_of(made.fit))
+        before = self._decided.fitted.get(name, ())
+        self._decided.fitted[name] = (*before, *fit.settings_of(made.fit))
         self._settle()
 
-    def _planned(self) -> tuple[Pair, Plan]:
-        """What is chosen, with its plan. Raises BadInput when there is none yet."""
-        pair = self._pair()
-        if pair is None or self._plan is None or self._plan[0] != pair:
-            raise BadInput("the plan is not there yet", fix="Wait until it is shown; then press the key again.")
-        return self._plan
+    # ---- starting
 
     def action_start(self) -> None:
-        """Start what the plan shows."""
-        pair = self._pair()
+        """Start what the plan shows: at once, or after a person has named every error to go on in spite of."""
         if self._starting:
             return
         if (gone := engine.missing()) is not None:
             raise gone
-        if pair is None:
-            raise BadInput("there is nothing to train yet", fix="Choose a profile and a dataset.")
-        if self._plan is None or self._plan[0] != pair:
-            raise BadInput("the plan is not there yet", fix="See what the run would do first; then press s.")
-        self._allowed(pair, self._plan[1])
-
-    def _allowed(self, pair: Pair, made: Plan) -> None:
-        """Start at once, or after a person has named every error that the run is to go on in spite of."""
-        errors = made.audited.errors
-        if not errors:
-            self._starting = True
-            self._start(pair, ())
+        pair = self._something()
+        way = self._way(pair)
+        if way is not None and way.backend != where.HERE and self._panel.is_refused(pair):
+            self._start(pair, way, ())  # preparing it says what is needed there
+            return
+        audited = self._panel.planned(pair).audited
+        if not audited.errors:
+            self._start(pair, way, ())
             return
 
         def named(text: str) -> None:
-            allow = tuple(text.replace(",", " ").split())
-            left = [item.code for item in errors if item.code not in allow]
-            if left and set(allow) <= set(ERRORS):
-                raise BadInput(f"not named: {', '.join(left)}", where=pair[1].label, fix=_ALL)
-            audits.check_allowed(pair[1], made.audited, allow)
-            self._starting = True
-            self._start(pair, allow)
+            self._start(pair, way, starting.allowed(pair[1], audited, text))
 
-        found = "\n".join(f"{item.code}: {item.message}" for item in errors)
-        each = "each name" if len(errors) > 1 else "the name"
-        question = f"{found}\n\nTo train in spite of it, type {each} that stands before a colon."
-        self.ask(AskDialog("The audit found errors", question), named)
+        self.ask(AskDialog("The audit found errors", starting.question(audited.errors)), named)
+
+    def _way(self, pair: Pair) -> Way | None:
+        """Where it is to be trained; None: here, as its profile says. Raises BadInput where that is not known."""
+        chosen = self._decided.way(pair[0].name)
+        if chosen == where.HERE:
+            return None
+        for way in self._panel.compared(pair).ways:
+            if way.name == chosen:
+                return way
+        raise BadInput(f"{chosen} is no longer there to train at", fix="Choose where with b.")
+
+    def _start(self, pair: Pair, way: Way | None, allow: tuple[str, ...]) -> None:
+        self._starting = True
+        if way is None or way.backend == where.HERE:
+            self._start_here(pair, way, allow)
+        else:
+            self._panel.say(f"preparing it for {way.name} …")
+            self._prepare(pair, way, allow)
 
     @work(thread=True, exit_on_error=False, group="start")
-    def _start(self, pair: Pair, allow: tuple[str, ...]) -> None:
+    def _start_here(self, pair: Pair, way: Way | None, allow: tuple[str, ...]) -> None:
         run: Run | None = None
         try:
-            profile, dataset = pair
-            prompts = sample_prompts(self.shell.workspace, profile)
-            start = going_on.start(self.shell.workspace, self._onwards.get(profile.name), dataset)
-            run = local.train(self.shell.workspace, profile, dataset, prompts, start=start, allow=allow)
+            onwards = self._decided.onwards.get(pair[0].name)
+            run = starting.here(self.shell.workspace, *pair, way, onwards, allow)
+        finally:
+            self.post_message(self.Started(run))
+
+    @work(thread=True, exit_on_error=False, group="start")
+    def _prepare(self, pair: Pair, way: Way, allow: tuple[str, ...]) -> None:
+        def tell(stage: str, done: int, total: int) -> None:
+            self.post_message(self.Preparing(f"{stage}: {done:,} of {total:,}" if total else stage))
+
+        made: Ready | None = None
+        try:
+            onwards, presets = self._decided.onwards.get(pair[0].name), self._decided.presets
+            made = starting.ready(self.shell.workspace, *pair, way, onwards, allow, presets, tell)
+        finally:
+            self.post_message(self.Prepared(way, made))
+
+    def on_train_screen_preparing(self, message: Preparing) -> None:
+        """Say how far it is."""
+        if self._starting:
+            self._panel.say(f"{message.line} …")
+
+    def on_train_screen_prepared(self, message: Prepared) -> None:
+        """Ask whether it may cost that; what costs nothing starts at once."""
+        self._starting = False
+        self._settle()
+        made = message.made
+        if made is None:
+            return
+
+        def agreed(yes: bool) -> None:
+            self._starting = True
+            self._begin(made)
+
+        if made.question:
+            self.ask(ConfirmDialog(f"Train at {message.way.name}?", made.question, "start"), agreed)
+        else:
+            agreed(True)
+
+    @work(thread=True, exit_on_error=False, group="start")
+    def _begin(self, made: Ready) -> None:
+        run: Run | None = None
+        try:
+            run = made.begin()
         finally:
             self.post_message(self.Started(run))
 

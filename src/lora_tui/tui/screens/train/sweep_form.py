@@ -22,7 +22,7 @@ from lora_tui.jobs.job import Prompt
 from lora_tui.tui.safe_text import fit, plain
 from lora_tui.tui.screens.dialogs.dialog import Dialog
 from lora_tui.tui.wording import many
-from lora_tui.verify.suite import sample_prompts
+from lora_tui.verify.suites.suite import sample_prompts
 from lora_tui.workspace.errors import BadInput, LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Profile, sanity

@@ -1,28 +1,25 @@
-"""A comparison as the screen shows it, from a finished report or from the journal of a run that is going on."""
+"""A comparison as the screen shows it: from a finished report, or from a run that is going on (see `following`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from lora_tui.jobs.job import Verify
 from lora_tui.jobs.journal import Answer, Check
-from lora_tui.jobs.supervisor import Run
-from lora_tui.jobs.view import RunView
-from lora_tui.verify import report
-from lora_tui.verify.report import Report
-from lora_tui.verify.statistics import Paired
-from lora_tui.verify.suite import Suite, read_suite
-from lora_tui.workspace.errors import LoraTuiError
-from lora_tui.workspace.layout import Workspace
+from lora_tui.verify.reports.report import BASELINE, TUNED, Fault, Report, Side, verdict_of
+from lora_tui.verify.reports.report import Outcome as Asked
 
-Outcome = Literal["waiting", "writing", "passed", "failed", "error"]
+Outcome = Literal["waiting", "writing", "passed", "failed", "not run", "error", "answered"]
+Group = Literal["lost", "worse", "both fail", "as before", "unjudged", "better", "gained", "both pass", ""]
+
+GROUPS: tuple[Group, ...] = ("lost", "worse", "both fail", "as before", "unjudged", "", "better", "gained", "both pass")
+"""In the order they are shown: regressions first. '' is what is not answered yet."""
 
 
-class Side(msgspec.Struct, frozen=True):
-    """One side's answer to one prompt, as far as it is there."""
+class Reply(msgspec.Struct, frozen=True):
+    """One sample of one side, as far as it is there; "answered" where nothing was expected of it."""
 
     outcome: Outcome = "waiting"
     text: str = ""
@@ -31,118 +28,129 @@ class Side(msgspec.Struct, frozen=True):
     tokens: int = 0
     seconds: float = 0.0
     cut: bool = False  # ended by max_tokens, not by itself
+    cached: bool = False  # kept from an earlier run
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more of it will come."""
+        return self.outcome not in ("waiting", "writing")
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """One prompt with both sides."""
+    """One prompt with every sample of every side, those that wait included."""
 
     number: int  # from 1, in the suite's order
     description: str
     prompt: str
-    baseline: Side
-    tuned: Side
+    language: str
+    replies: Mapping[str, tuple[Reply, ...]]  # by side
+    group: Group = ""
+    asked_again: int = 0
 
     @property
-    def change(self) -> str:
-        """What the fine-tune did to it: lost, gained, or nothing that counts."""
-        if {self.baseline.outcome, self.tuned.outcome} & {"waiting", "writing"}:
-            return ""
-        before, after = self.baseline.outcome == "passed", self.tuned.outcome == "passed"
-        return "lost" if before and not after else "gained" if after and not before else ""
+    def samples(self) -> int:
+        """The most samples that a side has."""
+        return max((len(some) for some in self.replies.values()), default=0)
+
+    def reply(self, side: str, sample: int) -> Reply:
+        """A sample; where a side has fewer, nothing that came."""
+        some = self.replies.get(side, ())
+        return some[sample] if sample < len(some) else Reply()
+
+    @property
+    def telling(self) -> int:
+        """The sample to look at first: the one where the fine-tune did worse, or that is being written."""
+        return max(range(self.samples), key=lambda sample: (self._tells(sample), -sample), default=0)
+
+    def _tells(self, sample: int) -> int:
+        before, after = self.reply(BASELINE, sample), self.reply(TUNED, sample)
+        if after.outcome in ("failed", "error"):
+            return 4 if before.outcome == "passed" else 3
+        return 2 if "writing" in (before.outcome, after.outcome) else int(before.complete or after.complete)
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A whole comparison; `result` once it is finished. Regressions come first then, else the suite's order."""
+    """A whole comparison; `result` once it is finished."""
 
     id: str
     suite: str
-    baseline: str
-    tuned: str
+    sides: tuple[Side, ...]  # baseline and tuned first
     state: str
     done: int
-    prompts: tuple[Prompt, ...]
-    result: Paired | None = None
+    total: int  # answers
+    prompts: tuple[Prompt, ...]  # in the suite's order
+    result: Report | None = None
     failure: str = ""
+    faults: tuple[Fault, ...] = ()
+    free: bool = False  # one prompt of nobody's suite, without a report
+    notes: Mapping[int, str] = {}  # by the prompt's number
+    voted: str = ""  # what blind votes say so far; empty: nobody voted
 
+    @property
+    def baseline(self) -> str:
+        """The endpoint compared with, as typed."""
+        return self.sides[0].endpoint
 
-class Following:
-    """Follows one verification run. Used by one thread at a time."""
+    @property
+    def tuned(self) -> str:
+        """The fine-tune's endpoint, as typed."""
+        return self.sides[1].endpoint
 
-    def __init__(self, workspace: Workspace, run: Run) -> None:
-        self.run = run
-        self._workspace = workspace
-        self._view = RunView(run)
-        self._suite: Suite | None = None
-
-    def look(self) -> Comparison:
-        """The run as it is now. Raises BadInput when its suite cannot be read any more."""
-        view, job = self._view, self.run.file.job
-        assert isinstance(job, Verify)
-        view.refresh()
-        if view.state == "finished":
-            try:
-                return of_report(report.load(self._workspace.reports / self.run.id))
-            except LoraTuiError:
-                pass
-        if self._suite is None:
-            self._suite = read_suite(Path(job.suite))
-        prompts = tuple(
-            Prompt(
-                number + 1, case.description, case.prompt, self._side(number, "baseline"), self._side(number, "tuned")
-            )
-            for number, case in enumerate(self._suite.cases)
-        )
-        return Comparison(
-            id=self.run.id,
-            suite=self._suite.name,
-            baseline=job.baseline,
-            tuned=job.tuned,
-            state=view.state,
-            done=len(view.answers),
-            prompts=prompts,
-            failure=view.failure,
-        )
-
-    def _side(self, number: int, side: str) -> Side:
-        answer = self._view.answers.get((number, side))
-        if answer is not None:
-            return side_of(answer)
-        text = self._view.partial.get((number, side), "")
-        return Side(outcome="writing", text=text) if text else Side()
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What its prompts are about, where they are about several."""
+        names = sorted({item.language for item in self.prompts if item.language})
+        return tuple(names) if len(names) > 1 else ()
 
 
 def of_report(found: Report) -> Comparison:
-    """A finished comparison, what was lost first."""
-    prompts = [
-        Prompt(number, item.description, item.prompt, side_of(item.baseline), side_of(item.tuned))
-        for number, item in enumerate(found.outcomes, start=1)
-    ]
+    """A finished comparison."""
+    prompts = tuple(_prompt(number, item) for number, item in enumerate(found.outcomes, start=1))
+    total = sum(len(some) for item in prompts for some in item.replies.values())
     return Comparison(
         id=found.id,
         suite=found.suite,
-        baseline=found.baseline,
-        tuned=found.tuned,
+        sides=found.sides,
         state="finished",
-        done=2 * len(prompts),
-        prompts=tuple(sorted(prompts, key=_weight)),
-        result=found.result,
+        done=total,
+        total=total,
+        prompts=prompts,
+        result=found,
+        faults=found.faults,
     )
 
 
-def side_of(answer: Answer) -> Side:
+def _prompt(number: int, item: Asked) -> Prompt:
+    return Prompt(
+        number,
+        item.description,
+        item.prompt,
+        item.language,
+        {side: tuple(reply_of(answer) for answer in some) for side, some in item.answers.items()},
+        group_of(item),
+        item.asked_again,
+    )
+
+
+def group_of(item: Asked) -> Group:
+    """Where a completely answered prompt belongs."""
+    before, after = item.rate(BASELINE), item.rate(TUNED)
+    if before is None or after is None:
+        return "unjudged"
+    if item.change:
+        return item.change
+    return "both pass" if after == 1 else "as before" if after else "both fail"
+
+
+def reply_of(answer: Answer) -> Reply:
     """A complete answer."""
-    return Side(
-        outcome="error" if answer.error else "passed" if report.passed(answer) else "failed",
+    return Reply(
+        outcome="error" if answer.error else verdict_of(answer),
         text=answer.text,
         checks=answer.checks,
         error=answer.error,
         tokens=answer.tokens,
         seconds=answer.seconds,
         cut=not answer.stopped and not answer.error,
+        cached=answer.cached,
     )
-
-
-def _weight(prompt: Prompt) -> tuple[int, int]:
-    if prompt.change:
-        return (0 if prompt.change == "lost" else 2, prompt.number)
-    return (3 if prompt.tuned.outcome == "passed" else 1, prompt.number)
