@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 
 from lora_tui.adapters import registry
+from lora_tui.adapters.checksums import CHECKSUMS
+from lora_tui.adapters.metadata import METADATA
 from lora_tui.backends import audits, measure
 from lora_tui.curation.suites import fingerprints, texts
 from lora_tui.dataset import versions
@@ -18,8 +20,9 @@ from lora_tui.dataset.model import Count, Dataset, Manifest, Row, RowMessage
 from lora_tui.jobs import audit, journal, measured
 from lora_tui.jobs.job import Job, JobFile, Sweep, Train, Trial, Verify
 from lora_tui.jobs.supervisor import Process, Run
-from lora_tui.verify import report
-from lora_tui.verify.suite import read_suite
+from lora_tui.verify.reports import files as report_files
+from lora_tui.verify.reports.concluding import Heard, conclude
+from lora_tui.verify.suites.suite import read_suite
 from lora_tui.workspace import toml
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data, Lora, Model, Profile, Training, Verification
@@ -193,7 +196,9 @@ def registered(workspace: Workspace, run: Run) -> None:
     """Take the run's adapter into the registry, made when the stories are told."""
     (adapter,) = registry.register_finished(workspace)
     changed = msgspec.structs.replace(adapter.metadata, created=NOW - 1800, run=run.id)
-    (adapter.folder / registry.METADATA).write_text(toml.dump(changed))
+    path = adapter.folder / METADATA
+    path.chmod(0o644)
+    path.write_text(toml.dump(changed))
 
 
 def earlier_adapter(workspace: Workspace, label: str, lora: Lora) -> None:
@@ -215,8 +220,8 @@ def earlier_adapter(workspace: Workspace, label: str, lora: Lora) -> None:
         lora_alpha=lora.lora_alpha,
         lora=lora,
     )
-    (folder / registry.METADATA).write_text(toml.dump(made))
-    (folder / registry.CHECKSUMS).write_text("")
+    (folder / METADATA).write_text(toml.dump(made))
+    (folder / CHECKSUMS).write_text("")
 
 
 def answer(prompt: int, side: str, text: str) -> journal.Answer:
@@ -249,9 +254,9 @@ def write_comparison(workspace: Workspace, suite: Path, identity: str = "2026092
     finished = journal.Finished(steps=10, seconds=9.0, output=identity)
     run = write_run(workspace, identity, job, "five: adapter:tiny@1.0.0 against base", [*events, finished])
     ended(run)
-    answers = {(item.prompt, item.side): item for item in events if isinstance(item, journal.Answer)}
-    made = report.make(identity, read_suite(suite), (job.baseline, job.tuned), answers)
-    report.write(msgspec.structs.replace(made, created=NOW - 600), workspace.reports / identity)
+    sides = {"baseline": job.baseline, "tuned": job.tuned}
+    made = conclude(identity, read_suite(suite), sides, Heard.of(events))
+    report_files.write(msgspec.structs.replace(made, created=NOW - 600), workspace.reports / identity)
     return run
 
 

@@ -11,6 +11,7 @@ import many_examples
 import pytest
 from pty_harness import DOWN, Terminal, app
 
+import adapter_shelf
 from lora_tui.workspace.layout import Workspace
 
 MOVE = 700  # bytes to the terminal for one cursor-down
@@ -78,3 +79,15 @@ def test_no_colour_means_no_colour_at_all(thousand: Path) -> None:
     for introducer in (b"38;2", b"48;2", b"38;5", b"48;5", b"\x1b[31", b"\x1b[32", b"\x1b[36"):
         assert introducer not in output
     assert re.search(rb"\x1b\[7[;m]", output), "the cursor row is reversed"
+
+
+def test_adapters_sends_two_lines_per_cursor_move_and_nothing_while_it_stands(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.ensure()
+    adapter_shelf.fill(workspace)
+    with Terminal(app(workspace.root, "app", "adapters")) as terminal:
+        terminal.until("rust@1.0.0")
+        terminal.drain(1.0)
+        assert terminal.drain(quiet=99, limit=3.0) == 0
+        sent = [terminal.press(DOWN) for _ in range(5)]
+    assert statistics.median(sent) <= MOVE, sent

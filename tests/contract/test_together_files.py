@@ -1,14 +1,15 @@
 """Our check of Together's file rules against the one in its own SDK: what that refuses, ours refuses too.
 
-Runs when $TOGETHER_PYTHON names a Python that has the SDK (pip install together==3.1.1; it wants an older filelock than
-the engine, so it has a place of its own). Nothing is uploaded.
+Runs with the SDK of this environment, or of the Python that $TOGETHER_PYTHON names. Nothing is uploaded.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from lora_tui.dataset.model import Row, RowMessage
 from lora_tui.sources.model import Function, ToolCall
 from lora_tui.workspace.layout import Workspace
 
-PYTHON = os.environ.get("TOGETHER_PYTHON", "")
+HERE = sys.executable if importlib.util.find_spec("together") else ""
+PYTHON = os.environ.get("TOGETHER_PYTHON", HERE)
 
-pytestmark = pytest.mark.skipif(not PYTHON, reason="set TOGETHER_PYTHON to a Python with together 3.1.1")
+pytestmark = pytest.mark.skipif(not PYTHON, reason="no Together SDK: pip install 'lora-tui[together]'")
 
 _SCRIPT = """
 import json, sys

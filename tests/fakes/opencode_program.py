@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 AGENTS = {"build": "primary", "build-rust": "primary", "explore": "subagent"}
 TOOLS = ["bash", "read", "task"]
@@ -30,6 +33,8 @@ def main() -> int:
         return 1
     if mode == "hang":
         time.sleep(600)
+    if sys.argv[1:] == ["debug", "config"]:
+        return _debug_config()
     _write_to_configuration()
     asked = sys.argv[sys.argv.index("--agent") + 1] if "--agent" in sys.argv else "build"
     agent = asked
@@ -47,6 +52,47 @@ def main() -> int:
         model = config["agent"][wanted]["model"]
         _ask(provider, model, _system(wanted, model), TOOLS[:-1])
     return 0
+
+
+def _debug_config() -> int:
+    """The merged settings with the agents' files over them, as `opencode debug config` prints them; keys are hidden."""
+    folder = Path(os.environ["XDG_CONFIG_HOME"]) / "opencode"
+    named = os.environ.get("OPENCODE_CONFIG")
+    files = [folder / name for name in ("config.json", "opencode.json", "opencode.jsonc")]
+    files += [Path(named)] if named else []
+    files += [inside / name for inside in (Path(), Path(".opencode")) for name in ("opencode.json", "opencode.jsonc")]
+    config: dict[str, Any] = {"agent": {}}
+    for file in filter(Path.exists, files):
+        try:
+            config = _merged(config, _jsonc(file.read_text(encoding="utf-8-sig")))
+        except ValueError:
+            print(f"\x1b[91mError: \x1b[0mConfig file at {file} is not valid JSON(C): ", file=sys.stderr)
+            print("--- JSONC Input ---\n", file.read_text(), file=sys.stderr)
+            return 1
+    for inside in (folder, Path(".opencode")):
+        for file in sorted([*inside.glob("agent/*.md"), *inside.glob("agents/*.md")]):
+            _, head, body = file.read_text().split("---", 2)
+            config = _merged(config, {"agent": {file.stem: {**yaml.safe_load(head), "prompt": body.strip()}}})
+    for provider in config.get("provider", {}).values():
+        if "apiKey" in provider.get("options", {}):
+            provider["options"]["apiKey"] = "***"
+    print(json.dumps(config, indent=2))
+    return 0
+
+
+def _jsonc(text: str) -> dict[str, Any]:
+    parts = re.findall(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|.', text, re.S)
+    plain = "".join(" " if part.startswith(("//", "/*")) else part for part in parts)
+    strings: list[str] = []
+    held = re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: strings.append(found[0]) or f"\0{len(strings) - 1}\0", plain)
+    held = re.sub(r"([^{\[,\s]\s*),(\s*[}\]])", r"\1\2", held)
+    data: dict[str, Any] = json.loads(re.sub(r"\0(\d+)\0", lambda found: strings[int(found[1])], held))
+    return data
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(under[key], value) for key, value in over.items() if isinstance(under.get(key), dict)}
+    return {**under, **over, **both}
 
 
 def _write_to_configuration() -> None:

@@ -77,7 +77,7 @@ def test_every_list_prints_one_json_document_on_an_empty_workspace(workspace: Wo
         (["runs", "show", "nothing"], "error: there is no run 'nothing'"),
         (["adapters", "show", "nothing"], "error: there is no adapter 'nothing'"),
         (["verify", "nothing", "--baseline", "base:x", "--tuned", "base:y"], "error: there is no suite 'nothing'"),
-        (["verify", "tiny", "--baseline", "ask:x", "--tuned", "base:y"], "error: 'ask:x' is no endpoint"),
+        (["verify", "tiny", "--baseline", "ask:x", "--tuned", "base:y"], "error: 'ask' is no kind of endpoint"),
         (["profiles", "show", "nothing"], "error: there is no profile 'nothing'"),
         (["app"], "error: the app needs a terminal"),
         (["nothing"], "error: no such command 'nothing'"),

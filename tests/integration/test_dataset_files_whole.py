@@ -35,14 +35,28 @@ def split_files(folder: Path) -> dict[str, bytes]:
     return {name: found for name, found in contents(folder).items() if name in {f"{split}.jsonl" for split in SPLITS}}
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "parquet"])
+@settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
 @given(told=splits)
 def test_a_version_of_any_rows_comes_back_as_it_was(
     workspace: Workspace, name: str, told: list[tuple[str, Row, str | None]]
 ) -> None:
+    comes_back(workspace, name, told)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)  # each reads six files in processes of their own
+@given(told=splits)
+def test_a_version_of_any_rows_comes_back_from_parquet_too(
+    workspace: Workspace, told: list[tuple[str, Row, str | None]]
+) -> None:
+    comes_back(workspace, "parquet", told)
+
+
+def comes_back(workspace: Workspace, name: str, told: list[tuple[str, Row, str | None]]) -> None:
+    """Out, in and out again."""
     turn = f"turn{next(TURNS)}"
     root = workspace.root.parent / turn
     root.mkdir()

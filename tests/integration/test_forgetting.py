@@ -159,14 +159,14 @@ def test_what_measuring_takes_never_ends_a_run(
 
     from lora_tui.worker.forgetting import general, keeping
 
-    real = general.at_labels
+    real = general.ends_of
 
     def short_of_memory(model: Any, batch: Any) -> Any:
         if len(batch["input_ids"]) > fitting:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB (fake)")
         return real(model, batch)
 
-    monkeypatch.setattr(general, "at_labels", short_of_memory)
+    monkeypatch.setattr(general, "ends_of", short_of_memory)
     monkeypatch.setattr(keeping, "MEASURED", 4)  # of the shipped ones: one at a time they take long
     view = trained(new_run(profile=short(measure=True)))
     assert view.state == "finished", view.failure

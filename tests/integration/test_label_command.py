@@ -86,7 +86,7 @@ def test_a_queue_is_made_answered_and_taken_up_again(document: Command, text: Co
     document("label", str(answered["next"]), "--accept", "--by", "ben")
     shown = document("queue", "morning")
     assert (shown["done"], shown["left"], shown["left_filter"]) == (1, 5, 1)
-    assert shown["next"][0] == {"position": 1, "id": answered["next"]}
+    assert shown["next"][0] == {"position": 1, "id": answered["next"], "reason": ""}
     said = text("queue", "show", "morning")
     assert "1 of 6 done, 5 left; 1 left the filter" in said
     assert [queue["name"] for queue in document("queue", "list")["queues"]] == ["morning"]

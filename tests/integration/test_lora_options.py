@@ -76,6 +76,7 @@ def do(
                     "gradient_accumulation_steps": 1,
                     "learning_rate": 1e-2,
                     "lr_scheduler_type": "constant",
+                    "bf16": False,
                 }
                 | (recipe or {})
             ),
@@ -206,7 +207,7 @@ def test_a_base_in_few_bits_is_trained_and_the_adapter_fits_it_and_the_whole_one
     run = do(model={f"load_in_{bits}bit": True}, target_modules="all-linear")
     kinds = {type(module).__name__ for module in run.trainer.model.modules()}
     assert ("Linear4bit" if bits == 4 else "Linear8bitLt") in kinds
-    base = loading.load_model(str(run.base), bf16=None, device="cpu", bits=bits)
+    base = loading.load_model(str(run.base), bf16=False, device="cpu", bits=bits)
     before = said(base)
     again = said(loading.load_adapter(base, str(run.adapter)))
     # TRL holds these adapters in bfloat16 while they are trained, and 8 bit rounds what comes into a layer, too.
@@ -236,6 +237,16 @@ def test_new_tokens_are_learned_and_come_with_the_adapter(do: Do, kind: str) -> 
     seen = table(torch.tensor(ids))
     first = table.original_module if hasattr(table, "original_module") else table
     assert (seen[0] - first.weight[ids[0]]).abs().max() > 1e-3, "it stands in the rows, so it was trained"
+
+
+def test_new_tokens_are_learned_on_a_base_in_bf16_too(do: Do) -> None:
+    run = do(recipe={"bf16": True}, new_tokens=("fn f",))
+    notes = [
+        item.message
+        for item in journal.JournalReader(run.folder / "journal.jsonl").read()
+        if isinstance(item, journal.Note)
+    ]
+    assert any("held in bf16" in note for note in notes), "its loss was compared, the new token among its ids"
 
 
 def test_the_shared_expert_of_a_mixture_is_trained_by_its_parameters_alone(do: Do) -> None:

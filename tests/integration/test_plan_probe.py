@@ -6,6 +6,8 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,31 +47,29 @@ PROFILE = Profile(
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Dataset]:
     """A workspace whose demo base has 22 million random weights, and a dataset of rows of 60 to 480 tokens."""
+    layers = {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 6}
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 2}
+    config = {**layers, **heads, "vocab_size": 8_000, "tie_word_embeddings": True}
+    return make_place(tmp_path_factory.mktemp("probe"), "qwen2", config, PROFILE)
+
+
+def make_place(folder: Path, kind: str, shape: dict[str, Any], profile: Profile) -> tuple[Workspace, Dataset]:
+    """A workspace whose demo base has that shape, with the profile and a dataset of rows of 60 to 480 tokens."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     from lora_tui.worker.tiny_tokenizer import make_tokenizer
 
-    workspace = Workspace(tmp_path_factory.mktemp("probe"))
+    workspace = Workspace(folder)
     rng = random.Random(0)
     tokenizer = make_tokenizer([" ".join(rng.choices(WORDS, k=3000))], 1000, 2048)
     torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=8_000,
-        hidden_size=512,
-        intermediate_size=1536,
-        num_hidden_layers=6,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
+    config = AutoConfig.for_model(kind, **shape)
+    config.pad_token_id, config.eos_token_id, config.bos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id, None
     base = bases.demo_base(workspace)
-    Qwen2ForCausalLM(config).save_pretrained(base)
+    AutoModelForCausalLM.from_config(config).save_pretrained(base)
     tokenizer.save_pretrained(base)
-    run_stories.write_profile(workspace, PROFILE)
+    run_stories.write_profile(workspace, profile)
     dataset = run_stories.write_dataset(workspace)
     for split, numbers in (("train", range(12)), ("validation", range(12, 15))):
         lines = []
@@ -112,8 +112,7 @@ def test_a_probed_step_says_what_the_run_will_take_and_later_plans_know_it(place
     first = json.loads(planned("--probe"))
     run = supervisor.create(workspace, Train(profile=PROFILE, base=base, dataset=str(dataset.folder)), "whole")
     reached = peak_of(run)
-    # 5 % is what is wanted; -0.5 to +6.8 % was seen on busy machines, whose allocator keeps more or less
-    assert first["probed"]["peak"] == pytest.approx(reached, rel=0.12)
+    assert first["probed"]["peak"] == pytest.approx(reached, rel=0.05)
     assert first["memory_needed"] == first["probed"]["peak"]
     assert first["probed"]["tokens_per_second"] > 0
     assert first["seconds"][0] < first["seconds"][1]
@@ -128,7 +127,7 @@ def test_a_probed_step_says_what_the_run_will_take_and_later_plans_know_it(place
     estimate = again["memory"]
     parts = ("weights", "adapters", "gradients", "optimizer", "runtime", "slack")
     total = sum(estimate[name] for name in parts) + estimate["activations"] + max(estimate["logits"], estimate["layer"])
-    assert total == pytest.approx(reached, rel=0.30)
+    assert total == pytest.approx(reached, rel=0.20)
 
     modules = {item["name"]: item for item in again["measured"]["modules"]}
     assert modules["self_attn.q_proj"] == {
@@ -139,6 +138,21 @@ def test_a_probed_step_says_what_the_run_will_take_and_later_plans_know_it(place
         "whole": False,
     }
     assert sum(item["parameters"] for item in modules.values()) == again["measured"]["trainable"]
+
+
+def test_the_step_says_the_peak_of_a_deeper_base_with_checkpointing_too(tmp_path: Path) -> None:
+    shape = {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 14, "num_attention_heads": 6}
+    more = {"num_key_value_heads": 6, "head_dim": 64, "vocab_size": 16_000, "tie_word_embeddings": False}
+    training = msgspec.structs.replace(
+        PROFILE.training, gradient_checkpointing=True, per_device_train_batch_size=1, bf16=False
+    )
+    lora = Lora(r=32, lora_dropout=0.1, target_modules=("q_proj", "v_proj", "down_proj"))
+    profile = msgspec.structs.replace(PROFILE, lora=lora, training=training)
+    workspace, dataset = make_place(tmp_path, "qwen3", shape | more, profile)
+    base = str(bases.demo_base(workspace))
+    found = probe.take(workspace, base, profile, dataset)
+    run = supervisor.create(workspace, Train(profile=profile, base=base, dataset=str(dataset.folder)), "whole")
+    assert found.peak == pytest.approx(peak_of(run), rel=0.05)
 
 
 def test_a_step_that_cannot_be_taken_says_why_and_is_not_remembered(place: tuple[Workspace, Dataset]) -> None:

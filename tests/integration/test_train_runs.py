@@ -117,6 +117,7 @@ def test_a_stopped_run_resumes_as_if_nothing_had_happened(new_run: Callable[...,
     assert [event.step for event in resumed.metrics] == list(range(1, STEPS + 1))
     assert resumed.metrics[-1].loss == pytest.approx(uninterrupted.metrics[-1].loss, abs=1e-3)
     assert resumed.metrics[-1].tokens == uninterrupted.metrics[-1].tokens
+    assert [event.step for event in resumed.evaluations] == [event.step for event in uninterrupted.evaluations]
     assert resumed.evaluations[-1].eval_loss == pytest.approx(uninterrupted.evaluations[-1].eval_loss, abs=1e-3)
 
     supervisor.start(run)

@@ -92,9 +92,11 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_touches_the_weights(
     assert [event.step for event in view.metrics] == [1, 2, 3]
     assert finite(run.folder / word.checkpoint / "adapter_model.safetensors")
 
+    assert [event.step for event in view.evaluations] == [1, 2, 3]
     resumed = train_here(run)  # what broke that step is gone
     assert resumed.state == "finished", resumed.failure
     assert [event.step for event in resumed.metrics] == [1, 2, 3, 5, 6]
+    assert [event.step for event in resumed.evaluations] == [1, 2, 3, 4, 5, 6]  # that of the stop is made up for
     assert finite(run.folder / "adapter" / "adapter_model.safetensors")
 
 

@@ -9,6 +9,8 @@ import pytest
 from on_screen import shown, text_of, until
 
 from lora_tui.curation import examples, labels
+from lora_tui.jobs import supervisor
+from lora_tui.jobs.job import Cycle
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.tui.screens.home.next_step import next_step
 from lora_tui.tui.screens.home.overview import DatasetLine, LanguageCount, Overview, ReportLine, RunLine
@@ -91,7 +93,7 @@ FULL = Overview(
     runs=1,
     run=RunLine("r1", "tiny on rust@1", "finished", 30, 30, 0.5, "rust@1", 2.0),
     reports=1,
-    report=ReportLine("adapter:tiny", 5, 0, 5, 3.0),
+    report=ReportLine("adapter:tiny", 5, 0, 5, 3.0, good="passed its gates"),
 )
 
 
@@ -105,10 +107,43 @@ FULL = Overview(
         ({"run": msgspec.structs.replace(FULL.run, state="failed")}, "monitor"),
         ({"run": msgspec.structs.replace(FULL.run, state="running"), "running": 1}, "monitor"),
         ({"report": None}, "verify"),
-        ({"report": ReportLine("adapter:tiny", 5, 0, 3, 3.0)}, "verify"),
+        ({"report": ReportLine("adapter:tiny", 5, 0, 3, 3.0, failing=2)}, "verify"),
+        ({"adapters": ("tiny",), "report": ReportLine("adapter:tiny", 5, 0, 5, 3.0)}, "sessions"),  # nothing proven
         ({"accepted_since": 4}, "dataset"),
+        ({"adapters": ("tiny",)}, "adapters"),
+        ({"adapters": ("tiny",), "production": ("tiny",)}, "sessions"),
+        ({"unverified_merge": "five@1.0.0"}, "adapters"),
         ({}, "sessions"),
     ],
 )
 def test_the_next_step_is_the_first_stage_that_waits(changes: dict[str, object], screen: str) -> None:
     assert next_step(msgspec.structs.replace(FULL, **changes)).screen == screen
+
+
+async def test_c_starts_the_cycle_of_a_profile_and_shows_it_at_work(
+    open_app: OpenApp, little: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "start", lambda run: None)
+    app = open_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(app, "9 examples from 9 sessions")
+        await pilot.press("c")
+        await shown(app, "every gate passes")
+        await pilot.press(*"nobody", "enter")
+        await shown(app, "There is no profile 'nobody'")
+        await pilot.press("escape", "c", *"build-rust", "enter")
+        await until(lambda: app.current_mode == "monitor")
+        await shown(app, "cycle of build-rust")
+    (made,) = supervisor.runs(little)
+    assert made.file.job == Cycle(profile="build-rust")
+
+
+def test_what_was_accepted_since_is_for_a_cycle_once_a_version_is_in_production() -> None:
+    dataset = DatasetLine(label="rust@3", rows={"train": 80}, created=1.0, languages=("rust",))
+    run = RunLine("r", "t", "finished", 9, 9, 0.1, "rust@3", 2.0)
+    report = ReportLine("adapter:rust@1.0.0", 5, 2, 5, 3.0)
+    found = Overview(sessions=9, examples=90, accepted=80, dataset=dataset, runs=1, run=run, report=report)
+    served = msgspec.structs.replace(
+        found, adapters=("rust@1.0.0",), production=("rust@1.0.0",), accepted_since=7, reports=1
+    )
+    assert next_step(served).sentence == "7 examples accepted since rust@3. c starts a cycle with them."

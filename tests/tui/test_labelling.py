@@ -326,3 +326,21 @@ async def test_what_was_searched_for_is_marked_in_the_conversation(open_app: Ope
         await until(lambda: ("backoff", "found") in [piece for line in reader._lines for piece in line])
         await pilot.press("escape")
         await until(lambda: "found" not in [tone for line in reader._lines for _, tone in line])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_a_proposed_question_says_why_it_is_asked(
+    open_app: OpenApp, little: Workspace, size: tuple[int, int]
+) -> None:
+    first, second = examples.ids(little, Filter(decision="unlabelled"))[:2]
+    queues.create_proposed(little, "lessons", {first: "mentions tokio", second: "mentions serde"}, author="someone")
+    async with open_app("sessions").run_test(size=size) as pilot:
+        await shown(pilot.app, "1 of 9")
+        await pilot.press("Q", "enter")
+        await shown(pilot.app, "lessons  2 left of 2")
+        await shown(pilot.app, "proposed: mentions tokio")
+        await pilot.press("x")
+        await shown(pilot.app, "proposed: mentions serde")
+        await pilot.press("Q", "end", "enter")
+        await shown(pilot.app, " of 9")
+        await until(lambda: "proposed" not in text_of(pilot.app))

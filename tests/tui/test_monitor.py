@@ -159,3 +159,34 @@ async def test_a_sweep_lays_its_runs_over_each_other(workspace: Workspace) -> No
         screen.on_run_chosen(RunChosen(run_stories.SWEEP))
         text = await shown(pilot.app, "run 01 finished, eval loss 1.2167", "a lr=1e-4 r=8")
         assert "failed: the disk is full" in text
+
+
+async def test_what_a_run_costs_elsewhere_is_seen_and_a_lost_connection_only_until_it_is_back(
+    workspace: Workspace,
+) -> None:
+    at_work = [
+        journal.Hired(provider="runpod", id="pod1", name="RTX 4090", price_per_hour=0.34, time=NOW - 3600),
+        *run_stories.until_now([run_stories.STARTED, *run_stories.training(30)]),
+        journal.Warned(message="connection to pod1 lost", advice="It goes on there.", code="connection", time=NOW),
+    ]
+    run = run_stories.write_run(
+        workspace, "20260921-121010-train-cccc", run_stories.train_job(workspace), "tiny on rust@1", at_work
+    )
+    child = run_stories.living(run)
+    log = journal.Journal(run.journal)
+    try:
+        async with monitor(workspace).run_test(size=(80, 24)) as pilot:
+            await shown(pilot.app, "! connection to pod1 lost", "$0.34 so far")
+            log.write(journal.Note(message="connected to pod1 again after 9 s", time=NOW + 9))
+            await shown(pilot.app, "connected to pod1 again after 9 s")
+            await until(lambda: "! connection" not in text_of(pilot.app))
+            log.write(journal.Released(provider="runpod", id="pod1", seconds=3600, cost=0.36, time=NOW + 10))
+            log.write(journal.Finished(steps=30, loss=0.5, seconds=60.0, output="adapter", time=NOW + 11))
+            run_stories.write_adapter(run)
+            child.kill()
+            child.wait()
+            await shown(pilot.app, "is in the registry", "its base   $0.36")
+    finally:
+        log.close()
+        child.kill()
+        child.wait()

@@ -85,7 +85,7 @@ async def test_a_profile_that_cannot_be_trained_is_told_instead_of_a_plan(ready:
     async with train(ready).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "training.optim: transformers knows no 'adamw'")
         await pilot.press("s")
-        await shown(pilot.app, "The plan is not there yet")
+        await shown(pilot.app, "This did not work", "Training.optim: transformers knows no 'adamw'")
     assert not started
 
 

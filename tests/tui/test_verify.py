@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,17 +50,17 @@ async def test_a_finished_comparison_shows_what_was_lost_first(workspace: Worksp
     run_stories.write_comparison(workspace, suite)
     async with verify(workspace).run_test(size=(80, 24)) as pilot:
         text = await shown(pilot.app, "3 of 5", "1 of 5", "3 gained, 1 lost", "Too few prompts to tell")
-        prompts = [line.split(maxsplit=3) for line in text.splitlines() if line.strip()[:1].isdigit()]
-        assert [line[0] for line in prompts] == ["4", "5", "1", "2", "3"]
+        prompts = [line.split(maxsplit=3) for line in text.splitlines() if re.match(r" +\d", line)]
+        assert [line[0] for line in prompts] == ["4", "5", "1", "2"]
         assert prompts[0][:3] == ["4", "✓", "✗"]
 
 
 async def test_tab_shows_the_other_answer_in_a_small_window(workspace: Workspace, suite: Path) -> None:
     run_stories.write_comparison(workspace, suite)
     async with verify(workspace).run_test(size=(80, 24)) as pilot:
-        await shown(pilot.app, "I am a tiny model", "✗ contains 'fn '")
+        await shown(pilot.app, "I am a tiny model", "✗ 1 contains 'fn '")
         await pilot.press("tab")
-        await shown(pilot.app, "items.iter().sum()", "✓ contains 'fn '")
+        await shown(pilot.app, "items.iter().sum()", "✓ 1 contains 'fn '")
 
 
 async def test_both_answers_stand_side_by_side_in_a_wide_window(workspace: Workspace, suite: Path) -> None:
@@ -78,13 +79,14 @@ async def test_a_comparison_that_runs_is_followed_as_it_writes(workspace: Worksp
         await shown(pilot.app, "Once upon a time in a small crate")
         writer.write(run_stories.answer(1, "baseline", run_stories.CODE))
         text = await shown(pilot.app, "2 of 10 answers", "items.iter().sum()")
-        numbers = [line.split()[0] for line in text.splitlines() if line.strip()[:1].isdigit()]
+        numbers = [line.split()[0] for line in text.splitlines() if re.match(r" +\d .*[a-z]$", line)]
         assert numbers[:5] == ["1", "2", "3", "4", "5"]
 
 
 async def test_s_starts_the_proposed_comparison(
     workspace: Workspace, suite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (workspace.root / "demo" / "base").mkdir(parents=True)
     started: list[Run] = []
     monkeypatch.setattr(supervisor, "start", started.append)
     async with verify(workspace).run_test(size=(80, 24)) as pilot:
@@ -142,6 +144,13 @@ async def test_an_earlier_comparison_can_be_opened(workspace: Workspace, suite: 
         await pilot.press("down", "enter")
         await shown(pilot.app, "3 gained, 1 lost")
         assert "of 10 answers" not in text_of(pilot.app)
+
+
+async def test_where_nothing_is_proposed_the_comparison_that_is_opened_can_be_repeated(workspace: Workspace) -> None:
+    path = run_stories.write_suite(workspace, run_stories.PROMPTS)
+    run_stories.write_comparison(workspace, path)
+    async with verify(workspace).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "suite five", "baseline demo/base", "fine-tune tiny@1.0.0")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_tui.curation import clusters, examples, labels
 from lora_tui.curation.filters import Filter
 from lora_tui.curation.near_duplicates import Groups, jaccard, link, shingles, signatures
+from lora_tui.sources.model import About, Function, Message, ToolCall
 from lora_tui.workspace.layout import Workspace
 from stories import calls, says, store_session, user
 
@@ -82,6 +84,22 @@ def test_a_patch_sent_through_the_shell_counts_as_written(workspace: Workspace) 
     command = {"cmd": f"apply_patch <<'EOF'\n{patch}\nEOF"}
     tell(workspace, 1, patch)
     store_session(workspace, "codex", [user("Please add the module"), *calls("exec_command", command, "ok")])
+    examples.refresh(workspace)
+    assert found(workspace) == {1: 1, 2: 1}
+
+
+@pytest.mark.parametrize("name", ["NOTEBOOKEDIT", "Edit", "edit", "apply_patch", "some_edit"])
+@pytest.mark.parametrize("broken", ["", '{"new_string": "cut o', "[1]", "null", "words"])
+def test_an_edit_whose_arguments_are_no_object_is_compared_as_it_is_and_stops_nothing(
+    workspace: Workspace, name: str, broken: str
+) -> None:
+    call = ToolCall(id="e", function=Function(name=name, arguments=broken))
+    edit = [
+        Message(role="assistant", tool_calls=[call], about=About(model="lab/model")),
+        Message(role="tool", content="bad input", tool_call_id="e"),
+    ]
+    for number in (1, 2):
+        store_session(workspace, f"ses_{number}", [user(f"Please add {number}"), *edit, says(text(1))])
     examples.refresh(workspace)
     assert found(workspace) == {1: 1, 2: 1}
 

@@ -197,3 +197,20 @@ def test_a_secret_cannot_become_the_name_of_a_queue(fill: Fill) -> None:
     with pytest.raises(BadInput) as raised:
         queues.create(fill(3), "ghp_" + "aB3" * 12, author="ana")
     assert "aB3" not in str(raised.value)
+
+
+def test_proposed_examples_are_asked_in_their_order_with_the_reason_and_nothing_is_decided(fill: Fill) -> None:
+    workspace = fill(4)
+    reasons = {2: "mentions tokio", 4: "mentions serde"}
+    queue = queues.create_proposed(workspace, "lessons", reasons, author="ana", filter=UNLABELLED)
+    assert (queue.total, queue.done, queue.order) == (2, 0, queues.PROPOSED)
+    workspace.close()
+    asked = queues.items(workspace, queues.open(workspace, "lessons", "ana"))
+    assert [(item.example_id, item.reason) for item in asked] == list(reasons.items())
+    assert examples.counts(workspace).of("unlabelled") == 4
+    queues.decide(workspace, queue, 0, "accept")
+    assert queues.next_position(workspace, queue) == 1
+    with pytest.raises(BadInput, match="nothing to propose"):
+        queues.create_proposed(workspace, "none", {}, author="ana")
+    with pytest.raises(BadInput, match="already"):
+        queues.create_proposed(workspace, "lessons", reasons, author="ana")

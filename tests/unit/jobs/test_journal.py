@@ -229,6 +229,28 @@ log.write(Progress(stage="three", done=0))
     assert (dropped.code, dropped.message) == ("disk", "the disk was full: 4 events could not be written")
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        "Fault(side='tuned', code='wrong-model', message='another', voids=True)",
+        "Identified(side='tuned', engine='vllm', model='m')",
+        "Again(prompt=1)",
+    ],
+)
+def test_a_full_disk_never_swallows_what_says_which_answers_count(tmp_path: Path, event: str) -> None:
+    script = f"""
+import resource, sys
+from pathlib import Path
+from lora_tui.jobs.journal import Again, Fault, Identified, Journal
+log = Journal(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
+log.write({event})
+"""
+    command = [sys.executable, "-c", script, tmp_path / "journal.jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "the disk is full: the journal cannot be written" in done.stderr
+
+
 def test_room_is_set_aside_for_the_last_word_and_given_back(tmp_path: Path) -> None:
     log = Journal(tmp_path / "journal.jsonl")
     log.keep_room()

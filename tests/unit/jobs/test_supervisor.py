@@ -51,6 +51,13 @@ def test_of_many_who_start_a_run_at_once_one_does(run: Run) -> None:
     assert supervisor.wait(run, 30)
 
 
+def test_a_run_whose_starter_was_ended_in_the_middle_of_the_start_can_be_killed(run: Run) -> None:
+    supervisor.start(run)
+    (run.folder / "process.toml").unlink()
+    supervisor.kill(run)
+    assert supervisor.wait(run, 30)
+
+
 def test_a_process_that_only_has_the_pid_of_an_earlier_run_is_not_that_run(run: Run) -> None:
     run_stories.ended(run)
     (run.folder / "process.toml").write_text(toml.dump(Process(pid=os.getpid())))

@@ -1,0 +1,189 @@
+"""What is started from Verify: options, a free prompt, one prompt again, stopping; and what a hidden screen does."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from screen_text import shown, text_of, until
+from textual.widgets import Input
+
+import comparison_stories
+import run_stories
+from lora_tui.jobs import journal, supervisor
+from lora_tui.jobs.job import Verify
+from lora_tui.jobs.supervisor import Run
+from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.verify.following import Following
+from lora_tui.workspace.layout import Workspace
+from run_stories import NOW
+
+
+def verify(workspace: Workspace) -> LoraTuiApp:
+    return LoraTuiApp(workspace, "verify", clock=lambda: NOW)
+
+
+@pytest.fixture
+def told(workspace: Workspace) -> Workspace:
+    """A finished comparison, and the suite that is proposed next."""
+    run_stories.write_profile(workspace)
+    run_stories.write_base(workspace)
+    run_stories.registered(workspace, run_stories.write_finished(workspace))
+    run_stories.write_suite(workspace, run_stories.PROMPTS)
+    comparison_stories.write(workspace)
+    return workspace
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Run]]:
+    """What is started does not ask anybody: a process that only lives works on it."""
+    runs: list[Run] = []
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(run: Run) -> None:
+        journal.Journal(run.journal).write(journal.Starting())
+        runs.append(run)
+        children.append(run_stories.living(run))
+
+    monkeypatch.setattr(supervisor, "start", start)
+    yield runs
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+async def typed(pilot_app: LoraTuiApp, texts: dict[str, str]) -> None:
+    """Put texts into the fields of the form that is open."""
+    for name, text in texts.items():
+        pilot_app.screen.query_one(f"#{name}", Input).value = text
+
+
+async def test_options_of_a_comparison_are_typed_checked_and_used(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "suite five", "fine-tune tiny@1.0.0")
+        await pilot.press("m")
+        await shown(app, "How it is asked", "answers to each prompt")
+        await typed(app, {"samples": "5", "temperature": "0"})
+        await shown(app, "temperature: greedy samples of a prompt are all alike")
+        await typed(app, {"temperature": "warm"})
+        await shown(app, "'warm' is no number")
+        await typed(app, {"temperature": "0.5", "others": "nonsense", "gates": "success >= 98 %; latency < 12 s"})
+        await pilot.press("ctrl+s")
+        await shown(app, "nonsense")
+        await typed(app, {"others": "openai:http://box:8000/v1#other"})
+        await pilot.press("ctrl+s")
+        await shown(app, "m 5 samples, temperature 0.5, +1 more, 2 gates")
+        await pilot.press("s")
+        await shown(app, "0 of 75 answers", "running")
+    job = started[0].file.job
+    assert isinstance(job, Verify)
+    assert (job.samples, job.temperature, job.others) == (5, 0.5, ("openai:http://box:8000/v1#other",))
+    assert job.gates == ("success >= 98 %", "latency < 12 s")
+
+
+async def test_a_free_prompt_is_answered_by_both_as_they_write(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "fine-tune tiny@1.0.0", "lost")
+        await pilot.press("f")
+        await shown(app, "Ask both", "tiny@1.0.0 and demo/base")
+        app.screen.query_one(Input).value = "What is a slice?"
+        await pilot.press("enter")
+        await shown(app, "0 of 2 answers", "you What is a slice?", "free prompt")
+        log = journal.Journal(started[0].journal)
+        log.write(journal.AnswerDelta(prompt=0, side="baseline", text="A piece of"))
+        await shown(app, "A piece of")
+        log.write(journal.Answer(prompt=0, side="baseline", text="A piece of cake."))
+        log.write(journal.Answer(prompt=0, side="tuned", text="A view into an array."))
+        log.write(journal.Finished(steps=2))
+        text = await shown(app, "A piece of cake.", "A view into an array.", "2 of 2 answers", "finished")
+        assert "✓ baseline" not in text  # nothing was expected of it
+        assert "passed" not in text
+        await pilot.press("v")
+        await shown(app, " free prompt has no report")
+        await pilot.press("escape")
+        await pilot.press("o")
+        await shown(app, "Comparisons", "free prompt 'What is a slice?'")
+    job = started[0].file.job
+    assert isinstance(job, Verify)
+    assert job.prompt == "What is a slice?"
+
+
+async def test_one_prompt_is_asked_again_after_a_question(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "lost", "retry with backoff")
+        await pilot.press("r")
+        await shown(app, "Prompt 3 is asked again of every side")
+        assert started == []
+        await pilot.press("enter")
+        text = await shown(app, "30 of 36 answers", "running", "asked again 1×")
+        assert "retry with backoff" in text
+        await pilot.press("r")
+        await shown(app, " comparison is going on")
+    events = journal.JournalReader(started[0].journal).read()
+    assert [event.prompt for event in events if isinstance(event, journal.Again)] == [2]
+
+
+async def test_the_cursor_stays_with_its_prompt_when_the_report_comes(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "lost", "retry with backoff")
+        await pilot.press("j", "j", "r")
+        await shown(app, "Prompt 4 is asked again")
+        await pilot.press("enter")
+        await shown(app, "30 of 36 answers", "you Show me a Rack middleware in ruby.")
+        log = journal.Journal(started[0].journal)
+        log.write(journal.Finished(steps=36, output=comparison_stories.ID))
+        await shown(app, "lost", "you Show me a Rack middleware in ruby.")
+
+
+async def test_s_stops_a_comparison_that_runs(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "lost")
+        await pilot.press("s")
+        await shown(app, "0 of 10 answers")
+        await pilot.press("S")
+        await until(lambda: (started[0].folder / supervisor.STOP).exists())
+
+
+async def test_a_hidden_screen_looks_at_nothing(
+    told: Workspace, started: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    look: Callable[[Following], object] = Following.look
+
+    def counted(self: Following) -> object:
+        looks.append(self.id)
+        return look(self)
+
+    monkeypatch.setattr(Following, "look", counted)
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "lost")
+        await pilot.press("s")
+        await shown(app, "0 of 10 answers")
+        await pilot.press("f12")
+        await until(lambda: "answers" not in text_of(app))
+        await pilot.pause(0.2)
+        before = len(looks)
+        await pilot.pause(1.5)
+        assert len(looks) == before
+        await pilot.press("f7")
+        await until(lambda: len(looks) > before)
+
+
+async def test_a_suite_that_is_gone_is_told_and_the_app_goes_on(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "lost")
+        Path(told.profiles / "suites" / "five.yaml").unlink()
+        await pilot.press("s")
+        await shown(app, "here is no suite")
+        await pilot.press("escape")
+        await shown(app, "lost")
+        assert started == []
