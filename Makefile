@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts tests setup clean
+.PHONY: demo test lint types contracts tests integration-vllm vllm setup clean
 
 demo: setup
 	@echo "== the whole loop on bundled sessions and a tiny model: about 3 minutes on two cores, no GPU, no download"
@@ -35,10 +35,24 @@ contracts:
 	$(BIN)/lint-imports
 
 tests:
-	@echo "== tests (about 15 minutes on two cores: tiny models are really trained)"
+	@echo "== tests (about 25 minutes on two cores: tiny models are really trained)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/budgets
 	@echo "== budgets, with the machine to themselves"
 	$(BIN)/python -m pytest tests/budgets
 
+VLLM := .vllm-venv
+
+vllm: $(VLLM)/.ready
+
+$(VLLM)/.ready: scripts/vllm_environment.sh
+	@echo "== setting up $(VLLM): a vLLM for the CPU (3.5 GB, minutes)"
+	rm -rf $(VLLM)
+	bash scripts/vllm_environment.sh $(VLLM) $(PYTHON)
+	@touch $@
+
+integration-vllm: setup vllm
+	@echo "== a true vLLM is asked, and versions change under its 40 clients (minutes: it starts slowly on a CPU)"
+	OMP_NUM_THREADS=1 VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest tests/contract/test_vllm.py tests/contract/test_vllm_endpoints.py
+
 clean:
-	rm -rf $(VENV) demo-workspace .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) demo-workspace .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

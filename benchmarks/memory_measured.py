@@ -38,17 +38,29 @@ class Case(msgspec.Struct, frozen=True):
     lora: Lora
     training: Training
     length: int
+    chosen_on: bool = False  # a constant was
 
 
 CASES = (
+    Case(
+        "qwen2 0.002B",
+        "qwen2",
+        {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 352, "num_attention_heads": 4}
+        | {"num_key_value_heads": 2, "vocab_size": 8192, "tie_word_embeddings": True},
+        Lora(r=16),
+        Training(per_device_train_batch_size=2, bf16=False),
+        128,
+        chosen_on=True,
+    ),
     Case(
         "qwen2 0.08B, all-linear",
         "qwen2",
         {"hidden_size": 768, "num_hidden_layers": 6, "intermediate_size": 3072, "num_attention_heads": 12}
         | {"num_key_value_heads": 2, "vocab_size": 32_000, "tie_word_embeddings": True},
         Lora(r=16),
-        Training(per_device_train_batch_size=2),
+        Training(per_device_train_batch_size=2, bf16=False),
         768,
+        chosen_on=True,
     ),
     Case(
         "llama 0.16B, dropout, attention",
@@ -56,7 +68,7 @@ CASES = (
         {"hidden_size": 1024, "num_hidden_layers": 8, "intermediate_size": 2816, "num_attention_heads": 16}
         | {"num_key_value_heads": 16, "vocab_size": 32_000, "tie_word_embeddings": False},
         Lora(r=8, lora_dropout=0.1, target_modules=ATTENTION),
-        Training(per_device_train_batch_size=2),
+        Training(per_device_train_batch_size=2, bf16=False),
         384,
     ),
     Case(
@@ -65,8 +77,8 @@ CASES = (
         {"hidden_size": 512, "num_hidden_layers": 20, "intermediate_size": 1536, "num_attention_heads": 8}
         | {"num_key_value_heads": 4, "head_dim": 128, "vocab_size": 16_000, "tie_word_embeddings": True},
         Lora(r=64),
-        Training(gradient_checkpointing=True),
-        1024,
+        Training(gradient_checkpointing=True, bf16=False),
+        2560,
     ),
     Case(
         "qwen2 0.22B, 150k vocabulary, bf16",
@@ -83,8 +95,26 @@ CASES = (
         {"hidden_size": 256, "num_hidden_layers": 8, "intermediate_size": 1024, "num_attention_heads": 4}
         | {"num_key_value_heads": 2, "vocab_size": 8_000, "tie_word_embeddings": True},
         Lora(r=16),
-        Training(per_device_train_batch_size=4),
+        Training(per_device_train_batch_size=4, bf16=False),
         1536,
+    ),
+    Case(
+        "llama 0.34B, checkpointing, bf16",
+        "llama",
+        {"hidden_size": 1280, "num_hidden_layers": 16, "intermediate_size": 3584, "num_attention_heads": 20}
+        | {"num_key_value_heads": 5, "vocab_size": 32_000, "tie_word_embeddings": False},
+        Lora(r=16),
+        Training(gradient_checkpointing=True, bf16=True),
+        512,
+    ),
+    Case(
+        "qwen3 0.24B, bf16, attention, dropout",
+        "qwen3",
+        {"hidden_size": 1024, "num_hidden_layers": 14, "intermediate_size": 3072, "num_attention_heads": 16}
+        | {"num_key_value_heads": 8, "head_dim": 128, "vocab_size": 64_000, "tie_word_embeddings": True},
+        Lora(r=32, lora_dropout=0.05, target_modules=ATTENTION),
+        Training(per_device_train_batch_size=2, bf16=True),
+        256,
     ),
 )
 
