@@ -283,8 +283,10 @@ def page(view: RunView) -> str:
     return path.read_text() if path.is_file() else view.failure
 
 
-def test_killed_and_stopped_at_any_step_it_goes_on_and_does_nothing_twice(sure: Workspace) -> None:
+def test_killed_stopped_or_failed_at_any_step_it_goes_on_and_does_nothing_twice(sure: Workspace) -> None:
     job = Cycle(profile="sure")
+    suite = sure.profiles / "suites" / "sure.yaml"
+    asked = suite.read_text()
     run, goes_on = begin(sure, job)
     assert not goes_on
     training, verification = (supervisor.part(run, kind) for kind in ("train", "verify"))
@@ -305,6 +307,15 @@ def test_killed_and_stopped_at_any_step_it_goes_on_and_does_nothing_twice(sure: 
     stopped = RunView.of(run)
     if stopped.state != "finished":  # it may have been quicker
         assert stopped.state == "stopped"
+        went_on()
+    suite.write_text("tests: none\n")
+    until(lambda: "train" in RunView.of(run).steps_taken)
+    assert supervisor.wait(run, 60)
+    failed = RunView.of(run)
+    if "verify" not in failed.steps_taken:  # it may have read the suite before
+        assert failed.state == "failed"
+        assert "sure.yaml" in failed.failure
+        suite.write_text(asked)
         went_on()
     until(lambda: verification.is_dir() and (verification / "journal.jsonl").is_file())
     supervisor.kill(run)

@@ -42,10 +42,16 @@ def import_(cli: Cli, path: Path, name: str, version: str, base: str, note: str)
 @click.option("--domain", multiple=True, metavar="TAG", help="What it is for, as in rust; may be given more than once.")
 @click.option("--remove", is_flag=True, help="Take these aliases and domains away.")
 @click.option("--why", default="", help="The reason; the history keeps it.")
+@click.option("--force", is_flag=True, help="Also production, where something speaks against it.")
 @json_option
 @pass_cli
-def tag(cli: Cli, name: str, alias: tuple[str, ...], domain: tuple[str, ...], remove: bool, why: str) -> None:
-    """Point aliases (production, candidate, …) to NAME@VERSION, or say what it is for."""
+def tag(
+    cli: Cli, name: str, alias: tuple[str, ...], domain: tuple[str, ...], remove: bool, why: str, force: bool
+) -> None:
+    """Point aliases (production, candidate, …) to NAME@VERSION, or say what it is for.
+
+    What serves now goes on as it was: `lora-tui promote` changes production there too.
+    """
     found = registry.find(cli.workspace, name)
     label, owner = found.label, found.metadata.name
     if not alias and not domain:
@@ -55,6 +61,8 @@ def tag(cli: Cli, name: str, alias: tuple[str, ...], domain: tuple[str, ...], re
         for item in alias:
             if pointed.get(item) != label:
                 raise BadInput(f"{item} is not {label}", fix=f"It is {pointed.get(item, 'nothing')}.")
+    if aliases.PRODUCTION in alias and not remove and not force:
+        _check_gates(cli, found)
     tags.check(domain if not remove else ())
     before = aliases.move(cli.workspace, owner, dict.fromkeys(alias, "" if remove else label), why) if alias else {}
     if domain:
@@ -67,6 +75,14 @@ def tag(cli: Cli, name: str, alias: tuple[str, ...], domain: tuple[str, ...], re
     kept = tags.tags(cli.workspace, found)
     lines += [f"{label} is for {', '.join(kept) or 'nothing in particular'}"] if domain else []
     cli.emit({"label": label, "aliases": now, "before": before, "tags": kept}, "\n".join(lines))
+
+
+def _check_gates(cli: Cli, item: registry.Adapter) -> None:
+    """As a promotion asks them: one name for both would else be two ways to the same place. Raises BadInput."""
+    from lora_tui.verify.promotion import reasons_against
+
+    if against := reasons_against(cli.workspace, item):
+        raise BadInput("; ".join(against), where=item.label, fix="--force makes it production all the same.")
 
 
 @click.command("remove")

@@ -86,7 +86,7 @@ def _run(cli: Cli, job: Cycle, detach: bool) -> None:
         raise LoraTuiError(
             view.failure,
             where=run.id,
-            fix="Start it again when that is mended: it begins anew, with what was read and built.",
+            fix="Start it again when that is mended: with an adapter made it goes on there, else it begins anew.",
         )
     outcome = view.last_word.output if isinstance(view.last_word, Finished) else ""
     page = run.folder / PAGE

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from lora_tui.adapters import registry
 from lora_tui.backends import bases
 from lora_tui.cycle.ground import Ground
 from lora_tui.cycle.recipe import recipe
@@ -28,14 +29,32 @@ def cycles(workspace: Workspace, profile: str) -> Iterator[RunView]:
 
 
 def unfinished(workspace: Workspace, job: Cycle) -> Run | None:
-    """The newest cycle of the same job, where it works, was stopped or was killed; one that failed is not gone on with.
+    """The newest cycle of the same job, where it works, was stopped or killed, or failed behind its training.
 
-    A failure has a reason, which may lie in what its first steps made: those are done anew.
+    Before that a failure has a reason which may lie in what the first steps made: those are done anew. An adapter that
+    was made is worth verifying, as long as the profile would still make it.
     """
     newest = next(cycles(workspace, job.profile), None)
-    if newest is None or isinstance(newest.last_word, journal.Finished | journal.Failed):
+    if newest is None or isinstance(newest.last_word, journal.Finished):
         return None
-    return newest.run if newest.run.file.job == job or supervisor.is_alive(newest.run) else None
+    if supervisor.is_alive(newest.run):
+        return newest.run
+    if newest.run.file.job != job:
+        return None
+    failed = isinstance(newest.last_word, journal.Failed)
+    return newest.run if not failed or _is_worth_going_on(workspace, newest) else None
+
+
+def _is_worth_going_on(workspace: Workspace, failed: RunView) -> bool:
+    if "promote" in failed.steps_taken:
+        return True
+    trained = failed.steps_taken.get("train")
+    if trained is None or trained.made not in {item.label for item in registry.adapters(workspace)}:
+        return False
+    assert isinstance(failed.run.file.job, Cycle)
+    made = load_job(supervisor.part(failed.run, "train") / "job.toml").job
+    wanted = recipe(Ground.of(workspace, failed.run.file.job))
+    return isinstance(made, Train) and _comparable(made.profile) == _comparable(wanted)
 
 
 def tried(ground: Ground, dataset: str) -> RunView | None:

@@ -18,7 +18,7 @@ _LOCK = ".cycle.lock"
 
 
 def begin(workspace: Workspace, job: Cycle) -> tuple[Run, bool]:
-    """Start the cycle in a process of its own; True where it goes on with one that was stopped or killed.
+    """Start the cycle in a process of its own; True where it goes on with one that was cut short.
 
     Raises BadInput where a cycle of the profile works already, and for what it cannot be done with.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from adapter_folders import factors, write_adapter
 from judged_reports import judged
-from lora_tui.adapters import registry
+from lora_tui.adapters import aliases, registry
 from lora_tui.adapters.metadata import Metadata
 from lora_tui.cli.main import run
 from lora_tui.jobs.job import Verify
@@ -85,6 +85,22 @@ def test_gates_that_cannot_be_read_promote_nothing(workspace: Workspace, trained
     (workspace.profiles / "mine.toml").write_text("name = ")
     (reason,) = reasons_against(workspace, trained)
     assert reason.startswith("its profile's gates cannot be read")
+
+
+def test_an_alias_is_no_way_around_the_gates(
+    workspace: Workspace, trained: registry.Adapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tagged(*more: str) -> int:
+        return run(["--workspace", str(workspace.root), "adapters", "tag", trained.label, "production", *more])
+
+    assert tagged() == 2
+    said = capsys.readouterr().err
+    assert "no report shows whether it passes the gates of its profile" in said
+    assert "--force" in said
+    assert aliases.aliases(workspace) == {}
+    assert tagged("--force") == 0
+    assert aliases.aliases(workspace)["coder"]["production"] == trained.label
+    assert tagged("--remove") == 0
 
 
 def test_a_version_without_effect_is_not_promoted_by_a_gate_it_cannot_miss(
