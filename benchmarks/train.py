@@ -301,8 +301,8 @@ def table_of(folder: Path, part: str, work: Path) -> Any:
     return tokenizer, write_rows(work / "rows.arrow", (item for item in made if isinstance(item, Tokens)))
 
 
-def trl(folder: Path, part: str, turns: Turns, steps: int, *, shipped: bool, given: bool) -> None:
-    """SFTTrainer. `shipped`: its own precision and checkpointing; `given`: our order of the rows, to compare losses."""
+def trl(folder: Path, part: str, turns: Turns, steps: int, *, shipped: bool, checkpointing: bool, given: bool) -> None:
+    """SFTTrainer. `shipped`: in its own precision, bf16; `given`: our order of the rows, to compare losses."""
     import torch
     from peft import get_peft_model
     from transformers import TrainerCallback
@@ -338,7 +338,9 @@ def trl(folder: Path, part: str, turns: Turns, steps: int, *, shipped: bool, giv
                 return super()._get_train_sampler(train_dataset)
             return RowOrder("group_by_length", lengths_of(table), BATCH[part], SEED)
 
-    plain: dict[str, Any] = {} if shipped else {"bf16": False, "gradient_checkpointing": False}
+    plain: dict[str, Any] = {} if shipped else {"bf16": False}
+    if not checkpointing:
+        plain["gradient_checkpointing"] = False
     trainer = Timed(
         model=model,
         args=SFTConfig(
@@ -433,7 +435,9 @@ def case(name: str, part: str, folder: Path, steps: int, per_block: int, threads
         case "bare":
             bare(folder, part, turns, steps)
         case _:
-            trl(folder, part, turns, steps, shipped="shipped" in name, given="our batches" in name)
+            shipped = "as shipped" in name
+            kind = {"shipped": shipped and "fp32" not in name, "checkpointing": shipped}
+            trl(folder, part, turns, steps, **kind, given="our batches" in name)
     say({"peak": peak_bytes(), "told": told[0]})
 
 

@@ -214,12 +214,21 @@ def test_layers_are_recomputed_only_where_memory_asks_for_it_with_the_same_gradi
     expected = passed()
     base.gradient_checkpointing_enable({"use_reentrant": False})
     plan = recompute.Recompute(base)
-    assert plan.plan(40) == 1, "all but the one that is measured"
+
+    def recomputed(slots: int) -> list[bool]:
+        plan.plan(slots)
+        return [layer.gradient_checkpointing for layer in plan.layers]
+
+    assert recomputed(40) == [True, False, True, True, True, True], "all but the one that is measured"
     assert_equal(passed(), expected)
     assert 4 * 32 < plan.bytes_per_slot < 4 * 32 * 100
+    assert [layer.gradient_checkpointing for layer in plan.layers] == [True, *[False] * 5], "the rest was told at once"
     monkeypatch.setattr(recompute, "KEPT_BYTES", plan.bytes_per_slot * 40 * 3.5)
-    assert plan.plan(40) == 3
-    assert [layer.gradient_checkpointing for layer in plan.layers] == [True, True, True, False, False, False]
+    assert recomputed(40) == [True, True, True, False, False, False]
     assert_equal(passed(), expected)
-    assert plan.plan(4) == 6
+    assert not any(recomputed(4))
     assert_equal(passed(), expected)
+    again = recompute.Recompute(base)
+    again.plan(40)
+    assert_equal(passed(), expected)
+    assert [layer.gradient_checkpointing for layer in again.layers] == [True, False, True, True, False, False]
