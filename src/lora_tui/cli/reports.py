@@ -27,6 +27,8 @@ def group() -> None:
 def list_(cli: Cli) -> None:
     """List the reports, newest first."""
     found = report.reports(cli.workspace)
+    for identity in report.unreadable(cli.workspace):
+        cli.say(f"cannot be read, and is not listed: {cli.workspace.reports / identity / 'report.json'}")
     cli.emit(
         [
             {

@@ -21,7 +21,8 @@ def reasons_against(workspace: Workspace, item: Adapter) -> list[str]:
     A merge is nothing that was trained: nobody knows how it does before a report compares it. A version whose profile
     has gates needs them all passed by its newest report on the profile's suite, as the gates and the suite are now;
     where its profile is no longer there, those that its newest report was made with. A report that compares it with
-    itself measures noise, and counts for nothing here.
+    itself measures noise, and counts for nothing here. No older one stands in for a newer one that cannot be
+    read.
     """
     own = [
         found
@@ -48,7 +49,11 @@ def reasons_against(workspace: Workspace, item: Adapter) -> list[str]:
         if on_suite:
             return [f"the suite {suite} is another now than in report {on_suite[0].id} (`{command}` asks it anew)"]
         return [f"no report shows whether it passes the gates of its profile (`{command}` makes one)"]
-    return [*_unfair(newest), *_missed(gates.evaluate(workspace, newest, wanted.gates), newest)]
+    return [
+        *_hidden(workspace, item, newest),
+        *_unfair(newest),
+        *_missed(gates.evaluate(workspace, newest, wanted.gates), newest),
+    ]
 
 
 def _wanted(workspace: Workspace, profile: str, own: Sequence[Report]) -> Verification:
@@ -61,6 +66,21 @@ def _wanted(workspace: Workspace, profile: str, own: Sequence[Report]) -> Verifi
     for text in found.gates:
         conditions.read(text)
     return found
+
+
+def _hidden(workspace: Workspace, item: Adapter, newest: Report) -> Iterator[str]:
+    """Reports made after the newest that counts, of which nobody can tell how they came out.
+
+    What they are about is told by the text for people that lies beside; where that is gone too, it may be anything.
+    """
+    for identity in report.unreadable(workspace, after=newest.id):
+        try:
+            text = (workspace.reports / identity / "report.md").read_text(errors="replace")
+        except OSError:
+            text = ""
+        tuned = text.partition("\n")[0].removeprefix("# ").partition(" against ")[0]
+        if not text or (report.named(tuned) == item.label and f"\nSuite `{newest.suite}`:" in text):
+            yield f"a newer report cannot be read: verify it anew, or remove {workspace.reports / identity}"
 
 
 def _unfair(found: Report) -> Iterator[str]:

@@ -205,3 +205,29 @@ def test_a_second_chance_and_a_verdict_of_its_own_promote_nothing(
     other = msgspec.structs.replace(itself, endpoint="openai:http://127.0.0.1:2/v1#judge", model="judge", digest="d")
     report_files.write(msgspec.structs.replace(found, judge=other), workspace.reports / found.id)
     assert reasons_against(workspace, trained) == []
+
+
+def test_no_older_report_passes_for_a_newer_one_that_cannot_be_read(
+    workspace: Workspace, trained: registry.Adapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _report(workspace, 12, 2.0)
+    _report(workspace, 2, 1.0)
+    (workspace.reports / "r1" / "report.json").write_text("{")  # it is older
+    _report(workspace, 2, 3.0, label="other@1.0.0")
+    _report(workspace, 2, 4.0, suite="easy")
+    for identity in ("r3", "r4"):  # not about it, or about something else
+        (workspace.reports / identity / "report.json").write_text("{")
+    assert reasons_against(workspace, trained) == []
+    _report(workspace, 2, 5.0)
+    damaged = workspace.reports / "r5" / "report.json"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    (reason,) = reasons_against(workspace, trained)
+    assert reason == f"a newer report cannot be read: verify it anew, or remove {damaged.parent}"
+    (damaged.parent / "report.md").unlink()
+    assert reasons_against(workspace, trained) == [reason]
+    assert run(["--workspace", str(workspace.root), "reports", "list", "--json"]) == 0
+    said = capsys.readouterr()
+    assert [one["id"] for one in json.loads(said.out)] == ["r2"]
+    assert said.err.count("cannot be read, and is not listed") == 4
+    _report(workspace, 12, 6.0)
+    assert reasons_against(workspace, trained) == []

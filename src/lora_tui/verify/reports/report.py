@@ -157,6 +157,18 @@ def reports(workspace: Workspace) -> list[Report]:
     return sorted(found, key=lambda item: item.created, reverse=True)
 
 
+def unreadable(workspace: Workspace, after: str = "") -> list[str]:
+    """The ids, greater than `after`, of reports that are there and cannot be read: damaged, or a newer version's."""
+    found = []
+    for path in workspace.reports.glob("*/report.json"):
+        if path.parent.name > after:
+            try:
+                load(path.parent)
+            except BadInput:
+                found.append(path.parent.name)
+    return sorted(found)
+
+
 def about(workspace: Workspace, label: str) -> list[Report]:
     """The reports in which an adapter version answered, on whichever side; newest first.
 
