@@ -93,7 +93,10 @@ async def test_transformers_answers_for_a_base_and_its_adapters_from_one_process
     register(workspace, tiny_models, "b", name="coder")
     register_with_tokens(workspace, tiny_models, "own")
     names = [f"base:{tiny_models.base}", "adapter:coder@1.0.0", "adapter:coder", "adapter:own"]
-    async with opened(workspace, names, tmp_path) as (*found, own):
+    told: list[str] = []
+    async with opened(workspace, names, tmp_path, tell=told.append) as (*found, own):
+        base = tiny_models.base.name
+        assert told == [f"load {base} with coder@1.0.0, coder@1.1.0", f"load {base} with own@1.0.0"]
         identities = [await one.identify() for one in found]
         assert len({one.address for one in found}) == len({one.pid for one in identities}) == 1
         assert len({one.digest for one in identities}) == 3

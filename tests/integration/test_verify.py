@@ -10,7 +10,7 @@ import pytest
 
 from fakes.chat_server import CUT, ECHO, REFUSE, chat_server
 from lora_tui.jobs import supervisor
-from lora_tui.jobs.journal import Answer, AnswerDelta
+from lora_tui.jobs.journal import Answer, AnswerDelta, JournalReader, Progress
 from lora_tui.jobs.view import RunView
 from lora_tui.verify.reports import report
 from lora_tui.verify.running import run
@@ -111,6 +111,20 @@ def test_the_answers_stream_into_the_journal(workspace: Workspace, suite: str) -
     answer = view.answers[0, "tuned", 0]
     assert isinstance(answer, Answer)
     assert 0 < answer.first_token_seconds <= answer.seconds
+
+
+def test_what_is_done_before_the_first_answer_is_told(workspace: Workspace, suite: str) -> None:
+    with chat_server(lambda model, prompt: "sum rev") as (url, _):
+        view = verify(workspace, suite, url)
+    events = JournalReader(view.run.journal).read()
+    before = events[: next(at for at, event in enumerate(events) if isinstance(event, Answer))]
+    assert [event.stage for event in before if isinstance(event, Progress)] == [
+        "ask who the baseline is",
+        "ask who the fine-tune is",
+        "warm the baseline up",
+        "warm the fine-tune up",
+        "answers",
+    ]
 
 
 @pytest.mark.parametrize(("fault", "message"), [(REFUSE, "503"), (f"use sum {CUT} rev", "broke off|does not answer")])

@@ -34,8 +34,8 @@ class AnswerLines:
                 self._total = event.total_steps
             case journal.Answer(error="") if self._total > _FEW:
                 return ""
-            case journal.Progress(stage="answers") if event.total > _FEW:
-                tenths = 10 * event.done // event.total
+            case journal.Progress(stage="answers"):
+                tenths = 10 * event.done // event.total if event.total > _FEW else 0
                 if tenths > self._tenths:
                     self._tenths = tenths
                     return f"{event.done:,} of {event.total:,} answers"

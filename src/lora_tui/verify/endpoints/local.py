@@ -97,6 +97,11 @@ class Worker:
         name = re.sub(r"[^A-Za-z0-9._@-]+", "_", self._base_name)
         self.process = Process("transformers", self._command, folder / f"worker-{number}-{name}.log")
 
+    @property
+    def name(self) -> str:
+        """What it loads: its base, and the adapters upon it."""
+        return " with ".join(part for part in (self._base_name, ", ".join(self._adapters)) if part)
+
     async def start(self) -> None:
         """Wait until it answers. Raises LoraTuiError with its last line."""
         await self.process.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -22,10 +22,16 @@ _CHAT = "/chat/completions"
 
 @asynccontextmanager
 async def opened(
-    workspace: Workspace, names: Sequence[str], folder: Path, *, patience: Patience | None = None
+    workspace: Workspace,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    patience: Patience | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[list[Endpoint]]:
     """An endpoint for each name, in their order. Logs of processes that are started here go into `folder`.
 
+    `tell` hears what is started, which takes its time: a whole base is loaded.
     Raises BadInput for a name that cannot be meant or a key that is missing, LoraTuiError where a worker does not
     start. Whatever was started is ended with the block, and by the system when this process is killed.
     """
@@ -33,7 +39,7 @@ async def opened(
     every = [parsed(name) for name in names]
     async with AsyncExitStack() as stack:
         sides = [local.side(workspace, one) if one.kind in ("base", "adapter") else None for one in every]
-        workers = await _started(stack, [one for one in sides if one is not None], folder)
+        workers = await _started(stack, [one for one in sides if one is not None], folder, tell)
         found: list[Endpoint] = []
         for named, one in zip(every, sides, strict=True):
             made: Endpoint = workers[one.worker].endpoint(one, patience) if one else _remote(named, patience)
@@ -42,15 +48,18 @@ async def opened(
         yield found
 
 
-async def _started(stack: AsyncExitStack, sides: Sequence[local.Side], folder: Path) -> dict[str, local.Worker]:
+async def _started(
+    stack: AsyncExitStack, sides: Sequence[local.Side], folder: Path, tell: Callable[[str], None]
+) -> dict[str, local.Worker]:
     groups: dict[str, list[local.Side]] = {}
     for one in sides:
         groups.setdefault(one.worker, []).append(one)
     found = {}
     for number, (which, group) in enumerate(groups.items(), start=1):
-        found[which] = local.Worker(number, group, folder)
-        stack.push_async_callback(found[which].process.stop)
-        await found[which].start()
+        worker = found[which] = local.Worker(number, group, folder)
+        stack.push_async_callback(worker.process.stop)
+        tell(f"load {worker.name}")
+        await worker.start()
     return found
 
 

@@ -55,8 +55,10 @@ from lora_tui.workspace.keys import hidden
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import conditions
 
+ANSWERS = "answers"  # the stage in which they come
 SAMPLED = 0.7  # the temperature of several samples where none is said
 _PROGRESS_SECONDS = 0.2
+_SPOKEN = {BASELINE: "the baseline", TUNED: "the fine-tune"}
 
 
 def create(
@@ -235,7 +237,7 @@ class _Verification:
     async def _ask(self) -> bool:
         """Ask every side what is missing of it, and see who answered in the end; False when it was stopped."""
         names = list(self._sides.values())
-        async with opened(self._workspace, names, self._folder, patience=self._patience) as found:
+        async with opened(self._workspace, names, self._folder, patience=self._patience, tell=self._tell) as found:
             endpoints = dict(zip(self._sides, found, strict=True))
             identities = {side: await self._identify(side, endpoint) for side, endpoint in endpoints.items()}
             for side, identity in identities.items():
@@ -255,6 +257,7 @@ class _Verification:
     ) -> bool:
         warm_up = WarmUp(self._suite)
         warmed = {side: await self._warm(warm_up, side, endpoint) for side, endpoint in endpoints.items()}
+        self._tell_answers()
         lanes = {side: self._lane(side, endpoints[side], identities[side], warm_up) for side in endpoints}
         for side, places in rounds:
             with Peaks(identities[side].pid) as peaks:
@@ -304,6 +307,7 @@ class _Verification:
         return Patience(first=timeout, between=timeout) if timeout else None
 
     async def _identify(self, side: str, endpoint: Endpoint) -> Identity:
+        self._tell(f"ask who {_SPOKEN.get(side, side)} is")
         found = await endpoint.identify()
         if found.pid:
             self._processes.setdefault(found.pid, []).append(side)
@@ -329,6 +333,7 @@ class _Verification:
             yield "top_p, top_k and penalties of its answers are the server's own settings, not those of other sides"
 
     async def _warm(self, warm_up: WarmUp, side: str, endpoint: Endpoint) -> float:
+        self._tell(f"warm {_SPOKEN.get(side, side)} up")
         try:
             return await warm_up.of(side, endpoint)
         except EndpointFault as fault:
@@ -363,8 +368,14 @@ class _Verification:
         self._log.write(event)
         self._heard.fold(event)
         if isinstance(event, Answer) and (time.monotonic() - self._told > _PROGRESS_SECONDS):
-            self._told = time.monotonic()
-            self._log.write(Progress(stage="answers", done=len(self._good()), total=self._total))
+            self._tell_answers()
+
+    def _tell_answers(self) -> None:
+        self._told = time.monotonic()
+        self._log.write(Progress(stage=ANSWERS, done=len(self._good()), total=self._total))
+
+    def _tell(self, stage: str) -> None:
+        self._log.write(Progress(stage=stage, done=0))
 
 
 def _who(found: Identity) -> tuple[str, str, str, str, int]:

@@ -80,6 +80,7 @@ class Comparison(msgspec.Struct, frozen=True):
     total: int  # answers
     prompts: tuple[Prompt, ...]  # in the suite's order
     result: Report | None = None
+    stage: str = ""  # what it does where that is not asking, as "load base with coder@1.0.0"
     failure: str = ""
     faults: tuple[Fault, ...] = ()
     free: bool = False  # one prompt of nobody's suite, without a report

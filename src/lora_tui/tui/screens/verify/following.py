@@ -15,7 +15,7 @@ from lora_tui.verify.reports import report
 from lora_tui.verify.reports.report import Fault, Outcome, Report, Side
 from lora_tui.verify.running.asked_suite import suite_of
 from lora_tui.verify.running.order import samples_of
-from lora_tui.verify.running.run import sampling_of, sides_of
+from lora_tui.verify.running.run import ANSWERS, sampling_of, sides_of
 from lora_tui.verify.suites.suite import Suite
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
@@ -49,6 +49,7 @@ class Lying:
     """A report whose run is gone: it is read anew at every look."""
 
     run: Run | None = None
+    free = False
 
     def __init__(self, workspace: Workspace, identity: str) -> None:
         self.id = identity
@@ -71,8 +72,9 @@ class Following:
         self._suite: Suite | None = None
         self._identified: dict[str, journal.Identified] = {}
         self._again: dict[int, int] = {}
+        self._stage = ""
         self._report: Report | None = None
-        self._free = isinstance(run.file.job, Verify) and bool(run.file.job.prompt)
+        self.free = isinstance(run.file.job, Verify) and bool(run.file.job.prompt)
 
     def look(self) -> Comparison:
         """The run as it is now. Raises BadInput when its suite cannot be read any more."""
@@ -84,7 +86,11 @@ class Following:
                 self._identified[event.side] = event
             elif isinstance(event, journal.Again):
                 self._again[event.prompt] = self._again.get(event.prompt, 0) + 1
-        if view.state == "finished" and not self._free:
+            elif isinstance(event, journal.Starting | journal.Started):
+                self._stage = ""
+            elif isinstance(event, journal.Progress):
+                self._stage = _told_stage(event)
+        if view.state == "finished" and not self.free:
             found = self._finished(anew=bool(news))
             if found is not None:
                 return told(self._workspace, found)
@@ -117,9 +123,10 @@ class Following:
             done=len(view.answers),
             total=sum(samples) * len(sides),
             prompts=tuple(self._prompt(number, many, list(sides)) for number, many in enumerate(samples)),
+            stage=self._stage,
             failure=view.failure,
             faults=tuple(faults.values()),
-            free=self._free,
+            free=self.free,
         )
 
     def _prompt(self, number: int, samples: int, sides: list[str]) -> Prompt:
@@ -143,7 +150,7 @@ class Following:
         answer = self._view.answers.get(place)
         if answer is not None:
             found = reply_of(answer)
-            free = self._free and found.outcome == "passed"
+            free = self.free and found.outcome == "passed"
             return msgspec.structs.replace(found, outcome="answered") if free else found
         text = self._view.partial.get(place, "")
         return Reply(outcome="writing", text=text) if text else Reply()
@@ -155,3 +162,10 @@ class Following:
         return Side(
             label, endpoint, found.engine, found.model, found.version, found.digest, found.proven, notes=found.notes
         )
+
+
+def _told_stage(event: journal.Progress) -> str:
+    """What it does beside asking; while answers come, these say it."""
+    if event.stage == ANSWERS:
+        return ""
+    return f"{event.stage}, {event.done:,} of {event.total:,}" if event.total else event.stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lora_tui.tui.safe_text import one_line
+from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.screens.verify.comparison import Comparison
 from lora_tui.tui.screens.verify.proposal import Proposal
 from lora_tui.tui.widgets.live_lines import Line, Piece, bar
@@ -14,6 +14,7 @@ from lora_tui.verify.reports.report import Fault, Gate, Report, Side
 from lora_tui.verify.statistics import Comparison as Result
 from lora_tui.verify.statistics import Rate
 
+_BAR = 8  # cells, at least
 _GATES = {True: ("✓", "good"), False: ("✗", "bad"), None: ("?", "warn")}
 
 
@@ -131,9 +132,9 @@ def _who(sides: Sequence[Side], width: int) -> Sequence[Line]:
 
 def _going_on(found: Comparison, width: int) -> Sequence[Line]:
     share = found.done / found.total if found.total else None
-    warming = found.state == "running" and not found.done and any(side.engine for side in found.sides)
-    said = f"  {found.done:,} of {many(found.total, 'answer')}  {'warming up' if warming else found.state}  "
-    lines: list[Line] = [[(said, ""), *bar(share, max(8, width // 3))]]
+    doing = one_line(found.stage) if found.state == "running" else ""
+    said = fit(f"  {found.done:,} of {many(found.total, 'answer')}  {doing or found.state}", width - _BAR - 2).rstrip()
+    lines: list[Line] = [[(f"{said}  ", ""), *bar(share, max(_BAR, min(width // 3, width - len(said) - 2)))]]
     if found.failure:
         lines += [[("  " + line, "bad")] for line in wrap(one_line(found.failure), width - 2)]
     if found.state in ("failed", "stopped"):
