@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from screen_text import shown, text_of, until
@@ -16,7 +18,10 @@ from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Verify
 from lora_tui.jobs.supervisor import Run
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.verify import proposal
 from lora_tui.tui.screens.verify.following import Following
+from lora_tui.tui.screens.verify.screen import VerifyScreen
+from lora_tui.verify.running import run as verification
 from lora_tui.workspace.layout import Workspace
 from run_stories import NOW
 
@@ -107,6 +112,11 @@ async def test_a_free_prompt_is_answered_by_both_as_they_write(told: Workspace, 
         await pilot.press("escape")
         await pilot.press("o")
         await shown(app, "Comparisons", "free prompt 'What is a slice?'")
+        await pilot.press("escape")
+        await shown(app, "you What is a slice?")
+        await pilot.press("escape")
+        await shown(app, "lost", "retry with backoff", "you Show me retry")
+        assert "slice" not in text_of(app)
     job = started[0].file.job
     assert isinstance(job, Verify)
     assert job.prompt == "What is a slice?"
@@ -187,3 +197,92 @@ async def test_a_suite_that_is_gone_is_told_and_the_app_goes_on(told: Workspace,
         await pilot.press("escape")
         await shown(app, "lost")
         assert started == []
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The workspace is read only once this is set."""
+    go_on = threading.Event()
+    read = proposal.read
+
+    def waiting(*args: Any) -> proposal.Possible:
+        go_on.wait(60)
+        return read(*args)
+
+    monkeypatch.setattr(proposal, "read", waiting)
+    yield go_on
+    go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("c", "Suite"), ("b", "another: base:PATH"), ("t", "another: base:PATH"), ("o", "Comparisons")],
+)
+async def test_what_is_asked_for_while_the_workspace_is_read_opens_as_soon_as_it_is(
+    told: Workspace, slow: threading.Event, key: str, words: str
+) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "Nothing compared yet")
+        await pilot.press(key)
+        assert "Nothing compared yet" in text_of(app)
+        assert isinstance(app.screen, VerifyScreen)
+        slow.set()
+        await shown(app, words)
+
+
+@pytest.mark.parametrize("keys", [["j"], ["f12", "f7"]])
+async def test_what_was_asked_for_too_early_is_dropped_for_another_key(
+    told: Workspace, slow: threading.Event, keys: list[str]
+) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "Nothing compared yet")
+        await pilot.press("o", *keys)
+        await shown(app, "Nothing compared yet")
+        slow.set()
+        await shown(app, "suite five", "lost")
+        await pilot.pause()
+        assert isinstance(app.screen, VerifyScreen)
+
+
+async def test_what_cannot_be_opened_once_the_workspace_is_read_says_why(
+    workspace: Workspace, slow: threading.Event
+) -> None:
+    app = verify(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "Nothing compared yet")
+        await pilot.press("o")
+        slow.set()
+        await shown(app, "othing was compared yet", "Start with s")
+
+
+async def test_escape_leaves_a_free_prompt_that_was_there_first_for_the_newest_comparison(
+    told: Workspace, started: list[Run]
+) -> None:
+    free = verification.create_free(told, "What is a slice?", "adapter:tiny", "adapter:tiny")
+    run_stories.ended(free)
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "you What is a slice?")
+        await pilot.press("escape")
+        await shown(app, "lost", "retry with backoff")
+        await pilot.press("escape")
+        await shown(app, "lost", "retry with backoff")
+
+
+async def test_what_is_started_and_asked_before_the_first_answer_is_told(told: Workspace, started: list[Run]) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "lost")
+        await pilot.press("s")
+        await shown(app, "0 of 10 answers  running")
+        log = journal.Journal(started[0].journal)
+        log.write(journal.Progress(stage="load base with tiny@1.0.0", done=0))
+        await shown(app, "0 of 10 answers  load base with tiny@1.0.0  ░")
+        log.write(journal.Progress(stage="warm the fine-tune up", done=0))
+        await shown(app, "0 of 10 answers  warm the fine-tune up")
+        log.write(journal.Progress(stage="answers", done=0, total=10))
+        await shown(app, "0 of 10 answers  running")
+        log.write(journal.Progress(stage="judging", done=3, total=10))
+        await shown(app, "0 of 10 answers  judging, 3 of 10")

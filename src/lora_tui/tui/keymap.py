@@ -231,6 +231,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("verify.tuned", "t", "fine-tune", "Choose the fine-tune.", "choose_side('tuned')"),
     Action("verify.options", "m", "more", "Samples, temperature, gates, further endpoints.", "options"),
     Action("verify.open", "o", "earlier", "Open an earlier comparison.", "open_earlier", hint=True),
+    Action("verify.report", "escape", "the report", "From a free prompt back to the comparison before.", "leave_free"),
     Action("verify.stop", "S", "stop", "Stop the comparison; s goes on with it.", "stop"),
     Action("blind.first", "1", "first", "The first answer is better.", "vote('first')", hint=True),
     Action("blind.second", "2", "second", "The second answer is better.", "vote('second')", hint=True),

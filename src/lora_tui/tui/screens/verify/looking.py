@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.timer import Timer
@@ -20,6 +21,7 @@ from lora_tui.tui.screens.verify.proposal import Possible, Proposal
 from lora_tui.tui.screens.verify.summary import proposal_lines
 from lora_tui.tui.stage import Stage
 from lora_tui.tui.widgets.live_lines import LiveLines
+from lora_tui.workspace.errors import LoraTuiError
 
 _EMPTY = "Nothing compared yet.\ns asks every prompt of the suite of both sides and shows the answers here."
 
@@ -47,7 +49,9 @@ class Looking(Stage):
         self._possible: Possible | None = None
         self._proposal = Proposal()
         self._looked_at: Following | Lying | None = None
+        self._before = ""  # the comparison that a free prompt took the place of
         self._wanted = ""  # the comparison to open when the workspace is read
+        self._then: Callable[[Possible], None] | None = None  # what a key waits to do until then
         self._timer: Timer | None = None
         self._looking = False
 
@@ -74,6 +78,7 @@ class Looking(Stage):
 
     def on_screen_suspend(self) -> None:
         """Not shown: do nothing at all."""
+        self._then = None
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
@@ -90,6 +95,23 @@ class Looking(Stage):
         if self._wanted or self._looked_at is None:
             wanted, self._wanted = self._wanted or message.possible.newest, ""
             self._open(wanted)
+        then, self._then = self._then, None
+        if then is not None and self.is_current:
+            try:
+                then(message.possible)
+            except LoraTuiError as error:
+                self.shell.show_error(error)
+
+    def _when_read(self, then: Callable[[Possible], None]) -> None:
+        """Do it with what can be chosen: at once, or as soon as that is read and nothing else was pressed."""
+        if self._possible is None:
+            self._then = then
+        else:
+            then(self._possible)
+
+    def on_key(self, event: events.Key) -> None:
+        """Another key than the one that waits: that one is dropped."""
+        self._then = None
 
     def _propose(self, wanted: Proposal) -> None:
         self._proposal = wanted
@@ -106,6 +128,8 @@ class Looking(Stage):
 
     def _look_at(self, wanted: Following | Lying) -> None:
         if self._looked_at is None or self._looked_at.id != wanted.id:
+            if self._looked_at is not None and not self._looked_at.free:
+                self._before = self._looked_at.id
             self._looked_at = wanted
             if wanted.run is not None:
                 self._propose(proposal.like(wanted.run, self._proposal))

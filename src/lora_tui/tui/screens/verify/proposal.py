@@ -96,6 +96,12 @@ class Possible(msgspec.Struct, frozen=True):
         """The id of the newest comparison; empty where nothing was compared."""
         return self.runs[0].id if self.runs else self.reports[0].id if self.reports else ""
 
+    @property
+    def newest_of_suite(self) -> str:
+        """The same, of those that asked a suite, and no free prompt."""
+        asked = (run.id for run in self.runs if isinstance(run.file.job, Verify) and not run.file.job.prompt)
+        return next(asked, self.reports[0].id if self.reports else "")
+
 
 def read(workspace: Workspace, adapter: str = "") -> Possible:
     """Read the workspace; the proposal is `adapter`, else the newest, on its base as its profile wants it verified."""

@@ -18,7 +18,6 @@ from lora_tui.tui.screens.verify.comparison import Comparison
 from lora_tui.tui.screens.verify.following import Following
 from lora_tui.tui.screens.verify.lessons_page import LessonsDialog
 from lora_tui.tui.screens.verify.looking import Looking
-from lora_tui.tui.screens.verify.proposal import Possible
 from lora_tui.tui.screens.verify.tasks import Task
 from lora_tui.verify.reports.report import Report
 from lora_tui.workspace.errors import BadInput
@@ -61,26 +60,27 @@ class VerifyScreen(Looking):
             raise BadInput("this has no report yet", fix="Wait until every answer has come.")
         return self._shown.result
 
-    def _offer(self) -> Possible:
-        if self._possible is None:
-            raise BadInput("the workspace is still being read")
-        return self._possible
-
     def action_choose_suite(self) -> None:
         """Choose the suite."""
-        asking.suite(self, self._offer(), self._proposal, self._propose)
+        self._when_read(lambda possible: asking.suite(self, possible, self._proposal, self._propose))
 
     def action_choose_side(self, side: str) -> None:
         """Choose the baseline or the fine-tune."""
-        asking.side(self, self._offer(), self._proposal, side, self._propose)
+        self._when_read(lambda possible: asking.side(self, possible, self._proposal, side, self._propose))
 
     def action_options(self) -> None:
         """Samples, temperature, gates, further endpoints."""
-        asking.options(self, self._proposal, self._propose)
+        self._when_read(lambda possible: asking.options(self, self._proposal, self._propose))
 
     def action_open_earlier(self) -> None:
         """Choose among what was compared before."""
-        asking.earlier(self, self._offer(), self._looked_at.id if self._looked_at else "", self._open)
+        now = self._looked_at.id if self._looked_at else ""
+        self._when_read(lambda possible: asking.earlier(self, possible, now, self._open))
+
+    def action_leave_free(self) -> None:
+        """From a free prompt back to the comparison that was shown before, else to the newest."""
+        if self._possible is not None and self._looked_at is not None and self._looked_at.free:
+            self._open(self._before or self._possible.newest_of_suite)
 
     def action_choose_language(self) -> None:
         """List one language, or all."""
