@@ -21,8 +21,8 @@ def reasons_against(workspace: Workspace, item: Adapter) -> list[str]:
     A merge is nothing that was trained: nobody knows how it does before a report compares it. A version whose profile
     has gates needs them all passed by its newest report on the profile's suite, as the gates and the suite are now;
     where its profile is no longer there, those that its newest report was made with. A report that compares it with
-    itself measures noise, and counts for nothing here. No older one stands in for a newer one that cannot be
-    read.
+    itself measures noise, and counts for nothing here. No older one stands in for a newer one that is
+    unreadable.
     """
     own = [
         found
