@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from lora_tui.verify.judge import wording
@@ -98,3 +99,9 @@ def test_the_same_texts_make_the_same_question_and_the_order_of_two_answers_anot
     assert one != other
     assert one.index("first words") < one.index("second words")
     assert other.index("second words") < other.index("first words")
+
+
+def test_half_an_emoji_in_a_reason_loses_no_verdict() -> None:
+    reply = '{"reason": "fine \\ud83d and \\ud83d\\ude00", "better": "A", "pass": true}'
+    assert msgspec.json.encode(preference(reply).reason).decode() == '"fine \ufffd and 😀"'
+    assert msgspec.json.encode(grade(reply).reason)

@@ -121,7 +121,9 @@ def _verdict(item: object) -> object:
 
 
 def _reason(found: dict[str, Any]) -> str:
-    return " ".join(str(found.get("reason") or "").split())
+    """In one line. Half a character, as JSON may write it where the judge cut an emoji in two, is no text to keep."""
+    text = str(found.get("reason") or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return " ".join(text.split())
 
 
 def _short(text: str) -> str:
