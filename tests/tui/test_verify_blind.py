@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from lora_tui.jobs.checks import Expectation
 from lora_tui.tui.app import LoraTuiApp
 from lora_tui.verify import votes
 from lora_tui.verify.reports.report import Report
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from run_stories import NOW
 from written_reports import written
@@ -181,3 +183,67 @@ def test_looks(workspace: Workspace, size: tuple[int, int], snap_compare: Any) -
         await shown(pilot.app, "1 voted")
 
     assert snap_compare(verify(workspace), terminal_size=size, run_before=ready)
+
+
+async def test_a_key_pressed_while_a_vote_is_being_taken_back_is_no_vote_on_another_pair(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = report(workspace)
+    pressed = threading.Event()
+    take_back = votes.take_back
+
+    def slow(*arguments: Any) -> votes.Vote | None:
+        assert pressed.wait(20)
+        return take_back(*arguments)
+
+    monkeypatch.setattr(votes, "take_back", slow)
+    async with verify(workspace).run_test(size=(120, 30)) as pilot:
+        first = answers(await begin(pilot))
+        await pilot.press("1")
+        await shown(pilot.app, "1 voted")
+        await until(lambda: len(votes.votes(workspace, found.id)) == 1)
+        await pilot.press("u", "2")  # meant for the first pair, which is not shown yet
+        pressed.set()
+        text = await shown(pilot.app, "0 voted")
+        assert answers(text) == first
+        await pilot.press("2")
+        await shown(pilot.app, "1 voted")
+        await until(lambda: len(votes.votes(workspace, found.id)) == 1)
+    (vote,) = votes.votes(workspace, found.id)
+    assert (vote.prompt, vote.choice) == (int(first[0].split()[1]), "second")
+
+
+async def test_a_vote_that_could_not_be_written_is_open_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = report(workspace)
+    cast = votes.cast
+
+    def full(*_: Any) -> votes.Vote:
+        raise LoraTuiError("the disk is full", fix="Free some space, then do it again.")
+
+    async with verify(workspace).run_test(size=(120, 30)) as pilot:
+        first = answers(await begin(pilot))
+        monkeypatch.setattr(votes, "cast", full)
+        await pilot.press("1")
+        await shown(pilot.app, "The disk is full")
+        monkeypatch.setattr(votes, "cast", cast)
+        await pilot.press("escape")
+        text = await shown(pilot.app, "0 voted", "not voted yet")
+        assert answers(text) == first
+        await pilot.press("1")
+        await shown(pilot.app, "1 voted")
+        await until(lambda: len(votes.votes(workspace, found.id)) == 1)
+
+
+async def test_u_without_a_vote_says_so_and_voting_goes_on(workspace: Workspace) -> None:
+    found = report(workspace)
+    async with verify(workspace).run_test(size=(120, 30)) as pilot:
+        await begin(pilot)
+        await pilot.press("u")
+        await shown(pilot.app, "no vote of yours to take back")
+        await pilot.press("escape")
+        await shown(pilot.app, "0 voted", "not voted yet")
+        await until(lambda: pilot.app.screen._ballot is not None)
+        await pilot.press("1")
+        await until(lambda: len(votes.votes(workspace, found.id)) == 1)

@@ -43,6 +43,9 @@ class BlindScreen(Stage):
             super().__init__()
             self.found, self.at = found, at
 
+    class NotWritten(Message):
+        """A vote could not be written, or taken back."""
+
     class Counted(Message):
         """What all votes come to."""
 
@@ -128,7 +131,8 @@ class BlindScreen(Stage):
         self._show()
 
     def action_undo(self) -> None:
-        """Take the last vote back and show its pair."""
+        """Take the last vote back and show its pair; until that is shown no key votes on another."""
+        self._ballot = None
         self._waiting.append(None)
         self._write()
 
@@ -138,16 +142,27 @@ class BlindScreen(Stage):
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        workspace, report = self.shell.workspace, self._report
         while self._waiting:
             vote = self._waiting.popleft()
-            if vote is not None:
-                votes.cast(workspace, report.id, vote)
-                continue
-            gone = votes.take_back(workspace, report.id, self._voter)
-            if gone is None:
-                raise BadInput("there is no vote of yours to take back")
-            self.post_message(self.Read(ballot.read(workspace, report, self._voter), gone))
+            try:
+                self._write_one(vote)
+            except Exception:
+                self.post_message(self.NotWritten())
+                raise
+
+    def _write_one(self, vote: Vote | None) -> None:
+        workspace, report = self.shell.workspace, self._report
+        if vote is not None:
+            votes.cast(workspace, report.id, vote)
+            return
+        gone = votes.take_back(workspace, report.id, self._voter)
+        if gone is None:
+            raise BadInput("there is no vote of yours to take back")
+        self.post_message(self.Read(ballot.read(workspace, report, self._voter), gone))
+
+    def on_blind_screen_not_written(self) -> None:
+        """Show what holds: its pair is open again."""
+        self._read()
 
     @work(thread=True, exit_on_error=False, group="count")
     def _count(self) -> None:
