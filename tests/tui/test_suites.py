@@ -179,6 +179,37 @@ async def test_prompts_are_added_copied_and_removed_and_every_step_is_taken_back
         await shown(pilot.app, "nothing to take back")
 
 
+async def test_a_prompt_is_changed_without_the_variables_of_others_and_keeps_its_threshold_to_the_digit(
+    workspace: Workspace, robots: Path
+) -> None:
+    text = (
+        "prompts: ['{{prompt}}']\ntests:\n  - vars: {prompt: One.}\n    threshold: 0.6666666\n    assert: []\n"
+        "  - vars: {prompt: Two., context: much, extra: ''}\n    assert: []\n"
+    )
+    robots.write_text(text)
+    async with app(workspace).run_test(size=(80, 24)) as pilot:
+        await pilot.press("e")
+        await shown(pilot.app, "robots", "gerbil")
+        await pilot.press("enter")
+        await shown(pilot.app, "One.", "Two.")
+        await pilot.press("e")
+        await shown(pilot.app, "prompt", "context", "extra")
+        pilot.app.screen.query_one("#var-0", TextArea).text = "Uno."
+        await pilot.press("ctrl+s")
+        await shown(pilot.app, "Uno.", "not saved")
+        await pilot.press("j", "e")
+        await shown(pilot.app, "much")
+        pilot.app.screen.query_one("#var-0", TextArea).text = "Due."
+        await pilot.press("ctrl+s")
+        await shown(pilot.app, "Due.")
+        await pilot.press("a")
+        await shown(pilot.app, "A new prompt")
+        await pilot.press("ctrl+s")
+        await shown(pilot.app, "prompt is empty: a prompt asks something")
+        await pilot.press("escape", "s")
+        await until(lambda: robots.read_text() == text.replace("One.", "Uno.").replace("Two.", "Due."))
+
+
 async def test_what_is_not_saved_outlives_the_app(workspace: Workspace, robots: Path) -> None:
     async with app(workspace).run_test(size=(80, 24)) as pilot:
         await opened(pilot)

@@ -32,7 +32,8 @@ class Wanted(msgspec.Struct, frozen=True):
             inner = self.data.get("assert") or []
             return f"{SET} of {len(inner)}"
         value = self.data.get("value")
-        items = map(text_of, value) if isinstance(value, list) else [suite_values.shown(self.type, value)]
+        shown = value if isinstance(value, str) else suite_values.shown(self.type, value)
+        items = map(text_of, value) if isinstance(value, list) else [shown]
         said = " ".join(", ".join(items).split())
         return f"{self.type} {said}".strip()
 

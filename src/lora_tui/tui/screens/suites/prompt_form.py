@@ -35,7 +35,6 @@ class PromptForm(Dialog[Filled]):
     def compose(self) -> ComposeResult:
         """The fields; the first of the variables has most room."""
         entry = self._entry
-        threshold = "" if entry.threshold is None else f"{entry.threshold:g}"
         with VerticalScroll(classes="dialog", can_focus=False) as box:
             yield from field.line("description", "called", entry.description if entry.vars else "", "a short name")
             height = 9 if len(self._names) == 1 else 4
@@ -43,7 +42,10 @@ class PromptForm(Dialog[Filled]):
                 yield from field.lines(f"var-{number}", name, text_of(entry.vars.get(name)), height)
             yield from field.line("language", "language", entry.language, "of its code checks: python, rust, …")
             yield from field.line(
-                "threshold", "threshold", threshold, "the weighted share of expectations that is enough; empty: all"
+                "threshold",
+                "threshold",
+                text_of(entry.threshold),
+                "the weighted share of expectations that is enough; empty: all",
             )
             yield Static(id="said", markup=False)
         box.border_title = self._title
@@ -72,11 +74,18 @@ class PromptForm(Dialog[Filled]):
         found: Filled = {("description",): self._line("description") or None}
         for number, name in enumerate(self._names):
             text = self.query_one(f"#var-{number}", TextArea).text
-            if not text.strip():
+            before = self._entry.vars.get(name)
+            if text == text_of(before):  # of another prompt's variables it need not have any
+                if name in self._entry.vars:
+                    found["vars", name] = before
+            elif text.strip():
+                found["vars", name] = text
+            else:
                 self._refuse(f"{name} is empty: a prompt asks something")
                 return
-            before = self._entry.vars.get(name)
-            found["vars", name] = before if before is not None and text == text_of(before) else text
+        if self._names and not self._entry.vars and not any(key[0] == "vars" for key in found):
+            self._refuse(f"{self._names[0]} is empty: a prompt asks something")
+            return
         found["metadata", "language"] = self._line("language") or None
         found["threshold",] = threshold
         self.dismiss(found)
