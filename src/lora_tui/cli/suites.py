@@ -16,6 +16,7 @@ from lora_tui.jobs.journal import Check
 from lora_tui.verify import code_checks
 from lora_tui.verify.suites import checking as suite_checking
 from lora_tui.verify.suites import drafts as suite_drafts
+from lora_tui.verify.suites import editing as suite_editing
 from lora_tui.verify.suites import suite
 from lora_tui.verify.suites.checking import Finding
 from lora_tui.verify.suites.suite import Suite
@@ -152,13 +153,7 @@ def new(cli: Cli, name: str, dataset: str | None, count: int | None) -> None:
 
 
 def _place(cli: Cli, name: str) -> Path:
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-    elif name in ("", ".", "..") or "/" in name or "\\" in name:
-        raise BadInput(f"{name!r} is no name for a suite", fix="Give a plain name, or a file that ends in .yaml.")
-    else:
-        path = cli.workspace.profiles / "suites" / f"{name}.yaml"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else suite_editing.place_of(cli.workspace, name)
     if path.exists():
         raise BadInput("there is a suite already", where=str(path), fix="Give another name, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path

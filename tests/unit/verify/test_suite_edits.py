@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
 
 from lora_tui.verify.suites import edits as suite_edits
+from lora_tui.verify.suites import values as suite_values
+from lora_tui.verify.suites.editing import Editing
 from lora_tui.verify.suites.suite import suite_paths
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -151,3 +154,52 @@ def test_every_text_comes_back_as_it_was_typed(workspace: Workspace, value: obje
                 back = back[key]  # type: ignore[index]
             assert back == value
             assert yaml.safe_load(found)  # others read YAML 1.1
+
+
+@pytest.mark.parametrize(
+    ("before", "form", "typed", "after"),
+    [
+        ("solid, liquid", "solid\nliquid", "solid\nliquid\ngas", ["solid", "liquid", "gas"]),
+        (["a", 1], "a\n1", "a\n1\nb", ["a", "1", "b"]),
+        (["a\nb", "c"], '["a\\nb", "c"]', '["a\\nb", "c", "d"]', ["a\nb", "c", "d"]),
+        ("{{words}}", "{{words}}", "{{words}}, more", "{{words}}, more"),  # its commas count when it is filled in
+        ("file://words.txt", "file://words.txt", "file://others.txt", "file://others.txt"),
+        (None, "", "a, b\nc", ["a, b", "c"]),
+    ],
+)
+def test_a_text_added_to_several_leaves_the_others_what_they_were(
+    before: object, form: str, typed: str, after: object
+) -> None:
+    assert suite_values.shown("contains-all", before) == form
+    assert before is None or suite_values.typed("contains-all", form, before) is before
+    assert suite_values.typed("contains-all", typed, before) == after
+
+
+def test_a_draft_is_found_again_wherever_the_suite_it_began_from_lies_by_now(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for version in ("one", "two"):  # as another version of the program ships it
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "shared.yaml").write_text(TEXT)
+    Editing(workspace, tmp_path / "one" / "shared.yaml").change(TEXT + "# mine\n")
+    found = Editing(workspace, tmp_path / "two" / "shared.yaml")
+    assert (found.recovered, found.text) == (True, TEXT + "# mine\n")
+    found.undo()
+    assert found.text == TEXT
+
+
+def test_a_draft_of_a_shipped_suite_does_not_write_over_an_own_one_made_meanwhile(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    shipped = suite_paths(workspace)["tiny"]
+    text = shipped.read_text()
+    Editing(workspace, shipped).change(text + "# mine\n")
+    own = workspace.profiles / "suites" / "tiny.yaml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(text + "# another\n")
+    found = Editing(workspace, own)
+    assert found.text == text + "# mine\n"
+    with pytest.raises(BadInput, match="another program changed the file"):
+        found.save()
+    assert own.read_text() == text + "# another\n"
+    assert Editing(workspace, own).text == text + "# mine\n"

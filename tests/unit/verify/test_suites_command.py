@@ -89,6 +89,21 @@ def test_new_writes_a_skeleton_that_can_be_used_and_never_writes_over(
     assert "needs a dataset" in capsys.readouterr().err
 
 
+def test_new_takes_no_name_that_a_shipped_suite_has_or_that_would_never_be_found(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(workspace, "new", "rust") == 2
+    assert "there is a suite 'rust' already" in capsys.readouterr().err
+    assert len(load_suite(workspace, "rust").cases) == 20
+    mine = own(workspace, "mine", WRONG)
+    mine.rename(mine.with_suffix(".yml"))
+    assert typed(workspace, "new", "mine") == 2
+    for name in ("x" * 300, "a\nb", " ", "a\udcff"):
+        assert typed(workspace, "new", name) == 2
+        assert "is no name for a suite" in capsys.readouterr().err
+    assert [path.name for path in mine.parent.iterdir()] == ["mine.yml"]
+
+
 def test_new_makes_a_suite_of_held_out_test_examples(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = run_stories.write_dataset(workspace)
     asked = [

@@ -15,10 +15,11 @@ from lora_tui.workspace import atomic
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 
+_LONGEST = 100  # bytes of a name
+
 
 class _Draft(msgspec.Struct):
-    source: str  # the file it began from
-    base: str  # its text then
+    base: str  # the text of the file it began from; where that lies may be another place by now
     text: str
 
 
@@ -42,7 +43,7 @@ class Editing:
             found = msgspec.json.decode(self._draft.read_bytes(), type=_Draft)
         except (OSError, msgspec.DecodeError) as error:
             raise BadInput(f"the draft cannot be read: {error}", where=str(self._draft), fix="Put it aside.") from error
-        if found.source == str(self.path) and found.text != self.text:
+        if found.text != self.text:
             self._before.append(self.text)
             self._base, self.text, self.recovered = found.base, found.text, True
 
@@ -87,7 +88,6 @@ class Editing:
                 where=str(self.own),
                 fix="Move that file away and save again; the changes are kept as a draft.",
             )
-        self.own.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(self.own, self.text)
         self.path, self._base = self.own, self.text
         self._draft.unlink(missing_ok=True)
@@ -103,18 +103,28 @@ class Editing:
         if not self.changed:
             self._draft.unlink(missing_ok=True)
             return
-        self._draft.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(self._draft, msgspec.json.encode(_Draft(str(self.path), self._base, self.text)).decode())
+        atomic.write_text(self._draft, msgspec.json.encode(_Draft(self._base, self.text)).decode())
+
+
+def place_of(workspace: Workspace, name: str) -> Path:
+    """Where a new suite of the person's own belongs. Raises BadInput for a name that cannot be, or is taken.
+
+    The name of a shipped suite is taken too: whoever asks that one would be asked another from then on.
+    """
+    plain = name.isprintable() and name == name.strip() and len(name.encode()) <= _LONGEST
+    if name in ("", ".", "..") or set("/\\") & set(name) or not plain:
+        raise BadInput(f"{name[:40]!r} is no name for a suite", fix="Give a plain name.")
+    path = workspace.profiles / "suites" / f"{name}.yaml"
+    known = suite_paths(workspace)
+    if path.exists() or name in known:
+        fix = "Give another name. To change that one: e under Verify; a shipped one is saved as your own copy."
+        raise BadInput(f"there is a suite {name!r} already", where=str(known.get(name, path)), fix=fix)
+    return path
 
 
 def begin(workspace: Workspace, name: str, text: str) -> Path:
-    """Write a new suite of the person's own. Raises BadInput for a name that cannot be, or is taken."""
-    if name in ("", ".", "..") or set("/\\") & set(name):
-        raise BadInput(f"{name!r} is no name for a suite", fix="Give a plain name.")
-    path = workspace.profiles / "suites" / f"{name}.yaml"
-    if path.exists() or name in suite_paths(workspace):
-        raise BadInput(f"there is a suite {name!r} already", where=str(suite_paths(workspace).get(name, path)))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a new suite of the person's own. Raises BadInput as `place_of` does."""
+    path = place_of(workspace, name)
     atomic.write_text(path, text)
     return path
 
