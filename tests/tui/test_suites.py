@@ -184,7 +184,7 @@ async def test_a_prompt_is_changed_without_the_variables_of_others_and_keeps_its
 ) -> None:
     text = (
         "prompts: ['{{prompt}}']\ntests:\n  - vars: {prompt: One.}\n    threshold: 0.6666666\n    assert: []\n"
-        "  - vars: {prompt: Two., context: much, extra: ''}\n    assert: []\n"
+        "  - vars: {prompt: Two., context: much, more: x, extra: ''}\n    assert: []\n"
     )
     robots.write_text(text)
     async with app(workspace).run_test(size=(80, 24)) as pilot:
@@ -193,7 +193,7 @@ async def test_a_prompt_is_changed_without_the_variables_of_others_and_keeps_its
         await pilot.press("enter")
         await shown(pilot.app, "One.", "Two.")
         await pilot.press("e")
-        await shown(pilot.app, "prompt", "context", "extra")
+        await shown(pilot.app, "prompt", "context", "more")
         pilot.app.screen.query_one("#var-0", TextArea).text = "Uno."
         await pilot.press("ctrl+s")
         await shown(pilot.app, "Uno.", "not saved")
@@ -204,7 +204,7 @@ async def test_a_prompt_is_changed_without_the_variables_of_others_and_keeps_its
         await shown(pilot.app, "Due.")
         await pilot.press("a")
         await shown(pilot.app, "A new prompt")
-        await pilot.press("ctrl+s")
+        await pilot.press("ctrl+s")  # the form is higher than the window
         await shown(pilot.app, "prompt is empty: a prompt asks something")
         await pilot.press("escape", "s")
         await until(lambda: robots.read_text() == text.replace("One.", "Uno.").replace("Two.", "Due."))

@@ -120,6 +120,11 @@ def test_what_cannot_be_written_alone_is_refused() -> None:
     assert caught.value.where == "line 3"
     with pytest.raises(BadInput, match="cannot be changed here"):
         suite_edits.put("a: &a [1]\nb: *a\n", ("a",), 2)
+    with pytest.raises(BadInput, match="cannot be changed here"):
+        suite_edits.remove("a: &a {language: ruby}\nb:\n  <<: *a\n  k: 1\n", ("b", "language"))
+    for text in ("tests: {path: more.csv}\n", "tests: 5\n"):
+        with pytest.raises(BadInput, match="it is no list"):
+            suite_edits.insert(text, ("tests",), 0, {"vars": {}})
 
 
 @pytest.mark.parametrize(

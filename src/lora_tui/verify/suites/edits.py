@@ -35,6 +35,8 @@ def insert(text: str, path: Path, place: int, value: Any) -> str:
 
     def change(data: Any) -> None:
         items = _get(data, path)
+        if items is not None and not isinstance(items, list):
+            raise BadInput("nothing can be put there: it is no list", where=".".join(map(str, path)), fix=_BY_HAND)
         _put(data, path, [*(items or [])[:place], value, *(items or [])[place:]])
 
     return _checked(text, path, change, lambda: _insert(text, path, place, value))
@@ -258,7 +260,9 @@ def _remove(text: str, path: Path) -> str:
     if not isinstance(above, yaml.MappingNode):
         raise LookupError(key)
     names = [name for name, _ in above.value]
-    place = next(number for number, name in enumerate(names) if name.value == key)
+    place = next((number for number, name in enumerate(names) if name.value == key), None)
+    if place is None:  # it comes from an anchor, by `<<`
+        raise LookupError(key)
     start = names[place].start_mark.index
     end = line_end(text, end_of(text, above.value[place][1]))
     if text[line_start(text, start) : start].strip():  # the first key of an item, behind its dash

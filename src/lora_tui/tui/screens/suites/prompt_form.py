@@ -97,3 +97,4 @@ class PromptForm(Dialog[Filled]):
         said = self.query_one("#said", Static)
         said.add_class("-wrong")
         said.update(text)
+        said.scroll_visible(animate=False)  # with several variables it stands below the frame
