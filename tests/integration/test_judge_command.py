@@ -98,3 +98,9 @@ def test_what_cannot_be_judged_is_refused(
     assert "no judge has compared its answers" in capsys.readouterr().err
     assert typed(workspace, report.id, "--judge", "nonsense") == 2
     assert typed(workspace, "unknown", "--judge", "base:x") == 2
+    name = "openai:http://127.0.0.1:1/v1#reader"
+    capsys.readouterr()
+    assert typed(workspace, report.id, "--judge", name, "--prompt", "13") == 2
+    assert "there is no prompt 13" in capsys.readouterr().err
+    assert typed(workspace, report.id, "--judge", name, "--rubric", " ") == 2
+    assert "the rubric is empty" in capsys.readouterr().err

@@ -43,6 +43,10 @@ def command(
     stopped, the same command goes on. How far it agrees with people's votes (`lora-tui vote`) is said with it.
     """
     found = reports.find(cli.workspace, report)
+    if prompt is not None and prompt > len(found.outcomes):
+        raise BadInput(f"there is no prompt {prompt}", where=found.id, fix=f"It has {len(found.outcomes)}.")
+    if not rubric.strip():
+        raise BadInput("the rubric is empty", fix="Say what the judge judges by, or leave --rubric out.")
     if name:
         _judge(cli, found, name, rubric, prompt, concurrency or 0, fresh)
     shown = [item for item in judgements.series(cli.workspace, found.id) if not name or _is(item, name, rubric)]

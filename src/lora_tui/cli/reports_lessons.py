@@ -13,6 +13,7 @@ from lora_tui.workspace.config import load_config
 if TYPE_CHECKING:
     from lora_tui.curation.queues import Queue
     from lora_tui.verify.lessons import Lesson
+    from lora_tui.verify.reports.report import Report
 
 _WIDTH = 90  # characters of a request
 
@@ -45,13 +46,18 @@ def lessons(cli: Cli, report: str, prompt: int | None, queued: bool, name: str, 
             "lessons": [{**msgspec.to_builtins(item), "lacks": item.lacks()} for item in taught],
             "queue": msgspec.to_builtins(made),
         },
-        lambda: _text(taught, made),
+        lambda: _text(found, taught, made),
     )
 
 
-def _text(lessons: list[Lesson], made: Queue | None) -> str:
+def _text(report: Report, lessons: list[Lesson], made: Queue | None) -> str:
+    from lora_tui.verify.reports.report import TUNED
+
     if not lessons:
-        return "the fine-tune passed every prompt that was judged"
+        judged = sum(outcome.rate(TUNED) is not None for outcome in report.outcomes)
+        if not judged:
+            return "whether it failed any prompt is not known: no answer of the fine-tune was judged"
+        return f"the fine-tune passed every prompt that was judged: {judged} of {len(report.outcomes)}"
     lines = [f"note: {note}" for note in dict.fromkeys(lesson.note for lesson in lessons if lesson.note)]
     for lesson in lessons:
         lines += ["", f"prompt {lesson.number} of {lesson.suite}: {_short(lesson.prompt)}"]

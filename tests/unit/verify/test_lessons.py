@@ -17,6 +17,7 @@ from lora_tui.verify.lessons.terms import terms
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
+from written_reports import written
 
 RACK = Failing(lessons_told.RACK, "ruby", ("contains 'SecureRandom.uuid'", "not-contains 'puts'"), 2)
 
@@ -202,3 +203,14 @@ def test_a_dataset_that_is_gone_is_said_and_accepted_examples_stand_for_it(works
     rack = lessons_of(workspace, report)[0]
     assert rack.learned_from == ""
     assert rack.note == "the dataset ruby@1 of ruby@1.0.0 is gone; compared with all accepted examples"
+
+
+def test_where_nothing_was_judged_nothing_is_said_to_have_passed(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(workspace, {side: [["!no answer"], ["!no answer"]] for side in ("baseline", "tuned")})
+    assert typed(workspace, "latest") == 0
+    assert "is not known: no answer of the fine-tune was judged" in capsys.readouterr().out
+    written(workspace, {"baseline": [["a"], ["b"]], "tuned": [["c"], ["!no answer"]]})
+    assert typed(workspace, "latest") == 0
+    assert "passed every prompt that was judged: 1 of 2" in capsys.readouterr().out

@@ -17,7 +17,7 @@ import pytest
 
 from lora_tui.cli.main import run
 from lora_tui.verify.reports.report import Report
-from lora_tui.verify.votes import pairs, votes
+from lora_tui.verify.votes import notes, pairs, votes
 from lora_tui.workspace.layout import Workspace
 from written_reports import written
 
@@ -90,6 +90,15 @@ def test_one_prompt_can_be_voted_on_again_and_noted(
     assert "note on 4, ann: both miss the point" in shown
     assert typed(monkeypatch, workspace, "", "--prompt", "9") == 2
     assert typed(monkeypatch, workspace, "", "--note", "of which?") == 2
+
+
+def test_a_note_in_another_encoding_is_refused_and_no_bug(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latin = "sch\udcf6n"  # as Python has the argument of a Latin-1 terminal
+    assert typed(monkeypatch, workspace, "", "--prompt", "4", "--note", latin) == 2
+    assert "not in UTF-8" in capsys.readouterr().err
+    assert notes(workspace, "r1") == []
 
 
 def test_a_program_gets_one_document(

@@ -26,10 +26,15 @@ def path_of(workspace: Workspace, report_id: str, name: str) -> Path:
 def append(path: Path, line: msgspec.Struct) -> None:
     """Add one line; it is on the disk when this returns. Raises LoraTuiError with the reason where it cannot be.
 
+    Raises BadInput for what is no text: a terminal of another encoding passes on bytes that are none.
+
     One write, so that two writers never mix. What a crash or a full disk cut short stays a line of its own, which
     `read` passes over.
     """
-    data = msgspec.json.encode(line) + b"\n"
+    try:
+        data = msgspec.json.encode(line) + b"\n"
+    except UnicodeEncodeError as error:
+        raise BadInput("this cannot be written down: it is not in UTF-8", fix="Set your terminal to UTF-8.") from error
     try:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", 0) as file:
             if _ends_in_half_a_line(file.fileno()):
