@@ -159,6 +159,7 @@ async def test_s_stops_a_comparison_that_runs(told: Workspace, started: list[Run
         await shown(app, "0 of 10 answers")
         await pilot.press("S")
         await until(lambda: (started[0].folder / supervisor.STOP).exists())
+        await shown(app, "0 of 10 answers  stopping after what is under way")
 
 
 async def test_a_hidden_screen_looks_at_nothing(
@@ -286,3 +287,49 @@ async def test_what_is_started_and_asked_before_the_first_answer_is_told(told: W
         await shown(app, "0 of 10 answers  running")
         log.write(journal.Progress(stage="judging", done=3, total=10))
         await shown(app, "0 of 10 answers  judging, 3 of 10")
+
+
+@pytest.fixture
+def stopped(told: Workspace) -> Run:
+    """A comparison of another suite than is proposed, stopped after two of 36 answers."""
+    job = comparison_stories.verify_job(told, told.profiles / "suites" / "mixed.yaml")
+    sides = {"baseline": job.baseline, "tuned": job.tuned}
+    events = [*comparison_stories.answers(sides)[:5], journal.Stopped(step=2)]
+    run = run_stories.write_run(told, "20260923-131010-verify-half", job, "x", events)
+    run_stories.ended(run)
+    return run
+
+
+@pytest.mark.parametrize(("keys", "goes_on"), [(["enter"], True), (["down", "enter"], False)])
+async def test_s_asks_whether_what_is_shown_goes_on_where_something_else_is_proposed(
+    told: Workspace, stopped: Run, started: list[Run], keys: list[str], goes_on: bool
+) -> None:
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "2 of 36 answers", "s goes on where it ended")
+        await pilot.press("s")
+        await shown(app, "go on with mixed as it was begun (2 of 36 answers)", "begin anew: five")
+        await pilot.press(*keys)
+        await until(lambda: bool(started))
+    assert (started[0].id == stopped.id) is goes_on
+
+
+async def test_options_changed_after_a_stop_are_not_passed_over(told: Workspace, started: list[Run]) -> None:
+    job = run_stories.verify_job(told, told.profiles / "suites" / "five.yaml")
+    events = [*run_stories.compared()[:3], journal.Stopped(step=2)]
+    stopped = run_stories.write_run(told, "20260923-131010-verify-half", job, "x", events)
+    run_stories.ended(stopped)
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "suite five", "s goes on where it ended")
+        await pilot.press("m")
+        await shown(app, "How it is asked")
+        await typed(app, {"samples": "5"})
+        await pilot.press("ctrl+s")
+        await shown(app, "m 5 samples")
+        await pilot.press("s")
+        await shown(app, "go on with five as it was begun (2 of 10 answers)", "begin anew: five")
+        assert started == []
+        await pilot.press("down", "enter")
+        await shown(app, "0 of 50 answers")
+    assert started[0].id != stopped.id

@@ -17,7 +17,7 @@ from lora_tui.tui.screens.verify.comparison import Comparison
 from lora_tui.tui.screens.verify.proposal import Possible, Proposal
 from lora_tui.tui.screens.verify.start_form import StartForm
 from lora_tui.tui.stage import Stage
-from lora_tui.tui.wording import endpoint_name
+from lora_tui.tui.wording import endpoint_name, many
 from lora_tui.verify.endpoints import check_name
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
@@ -103,15 +103,30 @@ def again(stage: Stage, number: int, take: Callable[[], None]) -> None:
     stage.ask(ConfirmDialog("Ask again", text, "ask"), lambda yes: take() if yes else None)
 
 
-def goes_on(run: Run, found: Comparison | None, wanted: Proposal) -> bool:
-    """Whether what is wanted is an interrupted run: then it goes on instead of beginning anew."""
+def can_go_on(run: Run, found: Comparison) -> bool:
+    """Whether what is shown was interrupted."""
+    return found.id == run.id and found.state in ("stopped", "failed")
+
+
+def go_on(stage: Stage, run: Run, found: Comparison, wanted: Proposal, take: Callable[[bool], None]) -> None:
+    """Whether an interrupted run goes on, or what is wanted begins anew: asked only where that is something else."""
+    if not wanted.complete or _is_as_begun(run, found, wanted):
+        take(True)
+        return
+    there = f"{found.done:,} of {many(found.total, 'answer')}"
+    choices = [
+        ("on", f"go on with {one_line(found.suite)} as it was begun ({there})"),
+        ("new", f"begin anew: {wanted.suite}, as it is proposed now"),
+    ]
+    stage.ask(ChooseDialog("Start", choices), lambda choice: take(choice == "on"))
+
+
+def _is_as_begun(run: Run, found: Comparison, wanted: Proposal) -> bool:
     job = run.file.job
-    return (
-        isinstance(job, Verify)
-        and found is not None
-        and found.state in ("stopped", "failed")
-        and (found.suite, job.baseline, job.tuned, job.others)
-        == (wanted.suite, wanted.baseline, wanted.tuned, wanted.others)
+    assert isinstance(job, Verify)
+    settings = ("baseline", "tuned", "others", "samples", "temperature", "seed", "max_tokens", "at_once", "fresh")
+    return found.suite == wanted.suite and all(
+        getattr(job, name) == getattr(wanted, name) for name in (*settings, "gates", "judge")
     )
 
 

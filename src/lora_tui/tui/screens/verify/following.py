@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lora_tui.jobs import journal
+from lora_tui.jobs import journal, supervisor
 from lora_tui.jobs.job import Verify
 from lora_tui.jobs.supervisor import Run
 from lora_tui.jobs.view import RunView
@@ -19,6 +19,8 @@ from lora_tui.verify.running.run import ANSWERS, sampling_of, sides_of
 from lora_tui.verify.suites.suite import Suite
 from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
+
+_STOPPING = "stopping after what is under way"
 
 
 def told(workspace: Workspace, found: Report) -> Comparison:
@@ -123,7 +125,7 @@ class Following:
             done=len(view.answers),
             total=sum(samples) * len(sides),
             prompts=tuple(self._prompt(number, many, list(sides)) for number, many in enumerate(samples)),
-            stage=self._stage,
+            stage=_STOPPING if (self._folder / supervisor.STOP).exists() else self._stage,
             failure=view.failure,
             faults=tuple(faults.values()),
             free=self.free,

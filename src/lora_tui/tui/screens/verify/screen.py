@@ -113,15 +113,20 @@ class VerifyScreen(Looking):
         supervisor.stop(self._looked_at.run)
 
     def action_start(self) -> None:
-        """Start what is proposed, or go on with it where it was interrupted."""
-        if not self._proposal.complete:
+        """Start what is proposed, or go on with what is shown where it was interrupted."""
+        self._may_work()
+        run, found = self._looked_at.run if self._looked_at is not None else None, self._board.found
+        if run is not None and found is not None and asking.can_go_on(run, found):
+            asking.go_on(self, run, found, self._proposal, lambda on: self._start(run if on else None))
+        else:
+            self._start(None)
+
+    def _start(self, again: Run | None) -> None:
+        if again is None and not self._proposal.complete:
             raise BadInput(
                 "suite, baseline and fine-tune are not all chosen",
                 fix="Choose with c, b and t; an adapter comes from Train (F4).",
             )
-        self._may_work()
-        run = self._looked_at.run if self._looked_at is not None else None
-        again = run if run is not None and asking.goes_on(run, self._board.found, self._proposal) else None
         self._begin(partial(tasks.start, self.shell.workspace, self._proposal, again))
 
     def action_ask_free(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from lora_tui.tui.safe_text import fit, one_line
 from lora_tui.tui.screens.verify.comparison import Comparison
 from lora_tui.tui.screens.verify.proposal import Proposal
@@ -34,7 +36,8 @@ def proposal_lines(proposal: Proposal, width: int) -> Sequence[Line]:
             ("   ", ""),
         ]
     if set_apart := proposal.set_apart:
-        line += [("m ", "primary"), (one_line(set_apart), "")]
+        left = width - sum(cell_len(text) for text, _ in line) - 2
+        line += [("m ", "primary"), (fit(one_line(set_apart), left).rstrip(), "")]
     return [line]
 
 
