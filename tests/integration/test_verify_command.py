@@ -69,6 +69,12 @@ def test_gates_decide_the_exit_code(
         out, err = capsys.readouterr()
         assert "✗ FAILED     better" in out
         assert "2 gates failed: better (-83.3 points); success >= 98 %" in err
+
+        (tmp_path / "file").touch()
+        assert typed(workspace, "verify", suite, *both, "--junit", str(tmp_path / "file" / "made.xml")) == 1
+        out, err = capsys.readouterr()
+        assert "fine-tune 12 of 12 (100 %)" in out  # what was found is told all the same
+        assert "cannot write" in err
     suites = ElementTree.parse(junit).getroot().findall("testsuite")
     assert [(item.get("tests"), item.get("failures")) for item in suites] == [("12", "10"), ("2", "2")]
 

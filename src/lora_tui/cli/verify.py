@@ -122,9 +122,9 @@ def command(
         finish(cli, started, detach=True)
         return
     made = _watched(cli, started)
+    cli.emit(msgspec.to_builtins(made), lambda: summary(made))
     if junit_file is not None:
         atomic.write_text(junit_file, junit.xml(made))
-    cli.emit(msgspec.to_builtins(made), lambda: summary(made))
     refuse_unless_passed(made)
 
 

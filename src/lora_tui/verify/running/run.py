@@ -368,10 +368,10 @@ class _Verification:
         self._log.write(event)
         self._heard.fold(event)
         if isinstance(event, Answer) and (time.monotonic() - self._told > _PROGRESS_SECONDS):
+            self._told = time.monotonic()
             self._tell_answers()
 
     def _tell_answers(self) -> None:
-        self._told = time.monotonic()
         self._log.write(Progress(stage=ANSWERS, done=len(self._good()), total=self._total))
 
     def _tell(self, stage: str) -> None:
