@@ -266,6 +266,7 @@ class _Verification:
             self._write(Asked(side, lane.at_once, warmed[side], rss_bytes=peaks.rss, vram_bytes=peaks.vram))
             if not whole:
                 return False
+        self._tell_answers()
         return True
 
     async def _still(self, side: str, endpoint: Endpoint, before: Identity) -> None:
