@@ -77,6 +77,24 @@ def test_a_judge_that_answers_nothing_usable_says_so_and_is_asked_again_later(
     assert "contradicted itself on 0 of 12" in capsys.readouterr().out
 
 
+def test_what_was_judged_of_answers_that_are_gone_is_left_out_and_counted(
+    workspace: Workspace, report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chat_server(for_tuned) as (url, _):
+        assert typed(workspace, report.id, "--judge", f"openai:{url}#reader") == 0
+    capsys.readouterr()
+    again = {
+        side: [[f"{side} {'again' if number < 2 else number}"] for number in range(12)]
+        for side in ("baseline", "tuned")
+    }
+    written(workspace, again)  # two of its prompts were asked again
+    assert typed(workspace, report.id) == 0
+    said = capsys.readouterr().out
+    assert "2 left out: their prompts were asked again since." in said
+    assert said.count("it is better") == 10
+    assert "on 0 of 10 pairs" in said
+
+
 def test_a_judge_of_its_own_answers_is_warned_of(
     workspace: Workspace, report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:

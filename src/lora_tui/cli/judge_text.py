@@ -9,6 +9,7 @@ from lora_tui.verify.judge.judgements import Judgement, Series
 from lora_tui.verify.judge.summary import Summary
 from lora_tui.verify.judge.wording import BETTER
 from lora_tui.verify.reports.report import Report
+from lora_tui.verify.votes import current
 
 
 def in_words(report: Report, made: Summary, series: Series) -> str:
@@ -16,7 +17,7 @@ def in_words(report: Report, made: Summary, series: Series) -> str:
     rows = [
         (item.prompt + 1, _better(item, report), short(report.outcomes[item.prompt].description), _reason(item))
         for item in series.judgements
-        if item.prompt < len(report.outcomes)
+        if current(report, [item.vote])
     ]
     lines = [f"judge {made.judge}", *([] if made.rubric == BETTER else [f"by: {made.rubric}"]), ""]
     lines += [table(rows, ("prompt", "better", "", "why")), ""]

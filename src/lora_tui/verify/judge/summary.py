@@ -49,7 +49,7 @@ def summary(report: Report, series: Series, people: Iterable[Vote]) -> Summary:
     now = [item for item in series.judgements if current(report, [item.vote])]
     judged = [item for item in now if not item.not_run]
     silent = [item for item in now if item.not_run]
-    cast = [item.vote for item in judged]
+    cast = [item.vote for item in series.judgements if not item.not_run]  # those it leaves out are counted too
     known = [(side.label, side.endpoint, side) for side in report.sides]
     return Summary(
         judge=series.judge,
