@@ -56,6 +56,7 @@ def test_a_suite_with_promptfoos_names_is_read_with_its_defaults(tmp_path: Path)
         ('{type: contains, value: ".sum("}', "{type: x-code-tests, value: {language: ruby}}", 9, "needs `tests`"),
         ('{type: contains, value: ".sum("}', "{type: x-code-runs}", 6, "needs a language"),
         ('prompts: ["{{prompt}}"]', 'prompts: ["{% if x %}{{prompt}}"]', 6, "only {{name}} is filled in"),
+        ("value: 'fn \\w+'", "value: 'a{99999999999}'", 10, "not a regular expression"),
         ("tests:", "tests: [", 0, "not valid YAML"),
     ],
 )
@@ -106,6 +107,17 @@ def test_every_shipped_suite_is_valid(workspace: Workspace) -> None:
 )
 def test_expectations_say_pass_and_fail(kind: str, value: object, answer: str, passes: bool) -> None:
     assert check(Expectation(kind, value), answer).passed is passes
+
+
+def test_a_language_is_the_same_with_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "languages.yaml"
+    path.write_text(
+        "tests:\n  - {vars: {prompt: a}, metadata: {language: Python}, assert: [{type: x-code-parses}]}\n"
+        "  - {vars: {prompt: b}, assert: [{type: x-code-parses, value: Ruby}]}\n"
+    )
+    one, other = read_suite(path).cases
+    assert one.language == "python"
+    assert [item.expectations[0].value for item in (one, other)] == [{"language": "python"}, {"language": "ruby"}]
 
 
 def test_every_mistake_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:

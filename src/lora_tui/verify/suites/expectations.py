@@ -62,7 +62,7 @@ def with_values(
         return replace(wanted, value=tuple(with_values(node, item, values, language, folder) for item in wanted.value))
     if wanted.kind in CODE_KINDS:
         code = {"language": wanted.value} if isinstance(wanted.value, str) else dict(wanted.value or {})
-        code.setdefault("language", language)
+        code["language"] = str(code.get("language") or language).lower()
         if not code["language"]:
             raise wrong(node, f"{wanted.type} needs a language: in its value or in the test's `metadata`")
         return replace(wanted, value=code)
@@ -131,7 +131,7 @@ def _pattern(node: yaml.Node, text: str) -> str:
     pattern = _JS_GROUP.sub("(?P<", text)
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}; brackets without end
         raise wrong(node, f"not a regular expression: {error}") from error
     return pattern
 

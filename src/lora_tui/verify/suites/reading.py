@@ -181,7 +181,7 @@ class Reader:
         if not asked:
             raise wrong(node, f"no prompt is called {', '.join(test.prompts or ())}")
         options, tags = test.options, test.metadata.get("tags", [])
-        language = str(test.metadata.get("language", ""))
+        language = str(test.metadata.get("language", "")).strip().lower()  # as sessions and the sandbox name it
         try:
             ways = list(expanded(test.vars, self._folder, every=not options.get("disableVarExpansion")))
             prompts = [
