@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from textual.widgets import Input, TextArea
 import run_stories
 from lora_tui.dataset.model import Row, RowMessage
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.tui.screens.sessions import draft
 from lora_tui.verify import code_checks
 from lora_tui.verify.sandbox import Result
 from lora_tui.verify.suites.suite import read_suite
+from lora_tui.workspace.errors import LoraTuiError
 from lora_tui.workspace.layout import Workspace
 from run_stories import NOW
 
@@ -229,6 +232,43 @@ async def test_what_is_not_saved_outlives_the_app(workspace: Workspace, robots: 
         await shown(pilot.app, "2 prompts")
         await pilot.press("escape")
         await until(lambda: "gerbil" in text_of(pilot.app) and "draft" not in text_of(pilot.app))
+
+
+async def test_what_an_editor_left_is_not_put_over_later_changes_unasked(
+    workspace: Workspace, robots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edits(old: str, new: str, ends: LoraTuiError | None = None) -> None:
+        def run_editor(_: str, path: Path) -> LoraTuiError | None:
+            path.write_text(path.read_text().replace(old, new))
+            return ends
+
+        monkeypatch.setattr(draft, "run_editor", run_editor)
+
+    monkeypatch.setattr(LoraTuiApp, "suspend", lambda app: nullcontext())
+    async with app(workspace).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        edits("Greet me", "Meet me", LoraTuiError("the editor ended with code 1"))
+        await pilot.press("E")
+        await shown(pilot.app, "ended with code 1")
+        await pilot.press("escape", "j", "x")  # the second prompt is taken out
+        await shown(pilot.app, "1 prompt ")
+        edits("boss", "chief")
+        await pilot.press("E")
+        await shown(pilot.app, "Your editor left another text", "go on with what it left")
+        await pilot.press("j", "enter")
+        await until(lambda: "'chief'" in pilot.app.screen.editing.text)
+        await shown(pilot.app, "1 prompt ", "Greet me.")
+        await pilot.press("E")
+        await until(lambda: pilot.app.screen.editing.steps == 2)  # nothing was left: it is not asked
+        edits("Greet", "Meet", LoraTuiError("the editor ended with code 1"))
+        await pilot.press("E")
+        await shown(pilot.app, "ended with code 1")
+        edits("chief", "chef")
+        await pilot.press("escape", "E")
+        await shown(pilot.app, "go on with what it left")
+        await pilot.press("enter")
+        await shown(pilot.app, "Meet me.")
+        assert "'chef'" in pilot.app.screen.editing.text
 
 
 async def test_a_suite_is_made_of_held_out_test_examples(workspace: Workspace) -> None:

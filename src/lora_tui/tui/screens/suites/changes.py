@@ -88,13 +88,18 @@ class Changes:
         """Take a prompt or expectation out."""
         self._now(suite_edits.remove(self._editing.text, path))
 
-    def hand_over(self, workspace: Workspace) -> Path:
-        """The text as a file for an editor; one that lies there could not be taken back, and is gone on with."""
-        path = workspace.root / "drafts" / f"suite-{self._editing.name}.yaml"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def handed_over(self, workspace: Workspace) -> Path:
+        """The file that an editor gets."""
+        return workspace.root / "drafts" / f"suite-{self._editing.name}.yaml"
+
+    def is_left(self, path: Path) -> bool:
+        """Whether an editor left another text there: it could not be taken back, or the app ended meanwhile."""
+        return path.is_file() and path.read_bytes() != self._editing.text.encode()
+
+    def hand_over(self, path: Path, *, anew: bool) -> None:
+        """Write the text for an editor; not `anew`: it goes on with what lies there, if anything does."""
+        if anew or not path.exists():
             atomic.write_text(path, self._editing.text)
-        return path
 
     def withdraw(self, path: Path) -> None:
         """The editor did not run: its file goes, unless it holds what is nowhere else."""

@@ -41,6 +41,10 @@ _LEAVE = (
     ("keep", "go back; the changes stay as a draft"),
     ("drop", "give the changes up, and go back"),
 )
+_LEFT = (
+    ("on", "go on with what it left"),
+    ("anew", "begin with what stands here; what it left is dropped"),
+)
 
 
 class SuiteScreen(Stage):
@@ -233,8 +237,15 @@ class SuiteScreen(Stage):
         self._show()
 
     def action_editor(self) -> None:
-        """Change the whole text in the person's editor."""
-        path = self._changes.hand_over(self.shell.workspace)
+        """Change the whole text in the person's editor; where that left another one before, after asking with which."""
+        if self._changes.is_left(self._changes.handed_over(self.shell.workspace)):
+            self.ask(ChooseDialog("Your editor left another text", _LEFT), self._edit)
+        else:
+            self._edit("anew")
+
+    def _edit(self, how: str) -> None:
+        path = self._changes.handed_over(self.shell.workspace)
+        self._changes.hand_over(path, anew=how == "anew")
         with self.app.suspend():  # nothing may raise in here: the terminal would not come back
             problem = draft.run_editor(self.shell.config.editor, path)
         if problem is not None:
