@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from msgspec.structs import replace
 
-from lora_tui.jobs.checks import CARRIED, CODE_KINDS, KINDS, SET, Expectation, known_kind
+from lora_tui.jobs.checks import CARRIED, CODE_KINDS, KINDS, SET, Expectation, items, known_kind
 from lora_tui.verify.suites import nodes as suite_nodes
 from lora_tui.verify.suites import texts as suite_texts
 from lora_tui.verify.suites.nodes import wrong
@@ -119,6 +119,9 @@ def _sensible(node: yaml.Node, wanted: Expectation) -> None:
         raise wrong(node, f"the value of {wanted.type} must be a list, or a text with commas")
     if kind in _TEXTS and isinstance(value, list | dict):
         raise wrong(node, f"the value of {wanted.type} must be a text")
+    texts: list[Any] | None = items(value) if kind in LISTS else [value] if kind in _TEXTS else None
+    if texts is not None and (not texts or "" in texts):
+        raise wrong(node, f"the value of {wanted.type} is empty, or a text in it: every answer has that")
     if kind == "word-count" and not _counts(value):
         raise wrong(node, "the value of word-count must be a number, or {min, max}")
     if kind == "regex" and "{{" not in str(value) and not suite_texts.is_file(value):
