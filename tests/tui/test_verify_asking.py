@@ -333,3 +333,16 @@ async def test_options_changed_after_a_stop_are_not_passed_over(told: Workspace,
         await pilot.press("down", "enter")
         await shown(app, "0 of 50 answers")
     assert started[0].id != stopped.id
+
+
+async def test_enter_shows_the_whole_of_a_long_prompt(told: Workspace, started: list[Run]) -> None:
+    asked = "Read this:\n\n" + " ".join(f"word{number}" for number in range(40))
+    run_stories.ended(verification.create_free(told, asked, "adapter:tiny", "adapter:tiny"))
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await shown(app, "you Read this: word0 word1", "…")
+        assert "word39" not in text
+        await pilot.press("enter")
+        await shown(app, "you Read this:\n     word0 word1", "word38 word39\n")
+        await pilot.press("enter")
+        await until(lambda: "word39" not in text_of(app))

@@ -19,6 +19,7 @@ from lora_tui.tui.widgets.live_lines import LiveLines
 from lora_tui.tui.widgets.virtual_list import VirtualList
 
 _SUMMARY, _SUMMARY_WIDE = 5, 12  # lines of the summary, at most
+_ASKED_WIDE, _WHOLE = 2, 8  # lines of a prompt in a wide window, and where it is read
 
 
 class Board(Vertical):
@@ -29,6 +30,7 @@ class Board(Vertical):
         self.found: Comparison | None = None
         self.language = arranging.ALL
         self._rows: PromptRows | None = None
+        self._whole = False
         self._reported = False  # whether its report was shown: it may be asked again since
         self._summary = LiveLines(id="summary")
         self._heading = Static(id="heading", markup=False)
@@ -66,6 +68,11 @@ class Board(Vertical):
         self._summary.show(partial(summary_lines, found, alone, most))
         self._show_prompt()
 
+    def show_whole(self, whole: bool) -> None:
+        """Show all of the prompt, or its beginning."""
+        self._whole = whole
+        self._show_prompt()
+
     def list_language(self, language: str) -> None:
         """List the prompts of one language, or all, as `arranging` names it."""
         self.language = language
@@ -94,5 +101,6 @@ class Board(Vertical):
     def _show_prompt(self) -> None:
         prompt = self.prompt
         if self.found is not None and prompt is not None:
-            self._asked.show(partial(prompt_lines, prompt, self.found.notes.get(prompt.number, "")))
+            most = _WHOLE if self._whole else _ASKED_WIDE if self.screen.has_class("-wide") else 1
+            self._asked.show(partial(prompt_lines, prompt, self.found.notes.get(prompt.number, ""), most))
             self.answers.show(self.found.sides, prompt)

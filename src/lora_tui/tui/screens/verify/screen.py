@@ -89,6 +89,7 @@ class VerifyScreen(Looking):
     def action_read(self) -> None:
         """Give the answers the window, or take it back."""
         self.toggle_class("-reading")
+        self._board.show_whole(self.has_class("-reading"))
 
     def action_other_side(self) -> None:
         """The next side's answer."""
