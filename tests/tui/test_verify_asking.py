@@ -147,8 +147,10 @@ async def test_the_cursor_stays_with_its_prompt_when_the_report_comes(told: Work
         await pilot.press("enter")
         await shown(app, "30 of 36 answers", "you Show me a Rack middleware in ruby.")
         log = journal.Journal(started[0].journal)
+        await pilot.press("right")
+        await shown(app, "sample 2 of 3")
         log.write(journal.Finished(steps=36, output=comparison_stories.ID))
-        await shown(app, "lost", "you Show me a Rack middleware in ruby.")
+        await shown(app, "success >= 98 %", "you Show me a Rack middleware in ruby.", "sample 2 of 3")
 
 
 async def test_s_stops_a_comparison_that_runs(told: Workspace, started: list[Run]) -> None:
@@ -346,3 +348,13 @@ async def test_enter_shows_the_whole_of_a_long_prompt(told: Workspace, started: 
         await shown(app, "you Read this:\n     word0 word1", "word38 word39\n")
         await pilot.press("enter")
         await until(lambda: "word39" not in text_of(app))
+
+
+async def test_a_report_that_cannot_be_read_is_said(told: Workspace, started: list[Run]) -> None:
+    report = told.reports / comparison_stories.ID / "report.json"
+    report.write_bytes(report.read_bytes()[:100])
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "36 of 36 answers", "there is no readable report")
+        await pilot.press("i")
+        await shown(app, "here is no readable report", "s asks its suite anew")

@@ -30,6 +30,7 @@ class Answers(Horizontal):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._panes = [AnswerPane(id=f"pane{number}") for number in range(3)]
+        self._comparison = ""  # its id
         self._prompt: Prompt | None = None
         self._sides: Sequence[Side] = ()
         self._turn = 0
@@ -40,11 +41,11 @@ class Answers(Horizontal):
         """The panes."""
         yield from self._panes
 
-    def show(self, sides: Sequence[Side], prompt: Prompt) -> None:
-        """Show a prompt; another one than before begins with the sample that tells most."""
-        if self._prompt is None or prompt.number != self._prompt.number or sides != self._sides:
+    def show(self, comparison: str, sides: Sequence[Side], prompt: Prompt) -> None:
+        """Show a prompt of a comparison; another one than before begins with the sample that tells most."""
+        if self._prompt is None or (comparison, prompt.number) != (self._comparison, self._prompt.number):
             self._sample = None
-        self._prompt, self._sides = prompt, sides
+        self._comparison, self._prompt, self._sides = comparison, prompt, sides
         self._draw()
 
     def turn(self) -> None:

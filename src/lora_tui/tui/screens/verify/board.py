@@ -103,4 +103,4 @@ class Board(Vertical):
         if self.found is not None and prompt is not None:
             most = _WHOLE if self._whole else _ASKED_WIDE if self.screen.has_class("-wide") else 1
             self._asked.show(partial(prompt_lines, prompt, self.found.notes.get(prompt.number, ""), most))
-            self.answers.show(self.found.sides, prompt)
+            self.answers.show(self.found.id, self.found.sides, prompt)

@@ -76,6 +76,7 @@ class Following:
         self._again: dict[int, int] = {}
         self._stage = ""
         self._report: Report | None = None
+        self._lost = ""  # why it cannot be read
         self.free = isinstance(run.file.job, Verify) and bool(run.file.job.prompt)
 
     def look(self) -> Comparison:
@@ -103,8 +104,9 @@ class Following:
         if self._report is None or anew:
             try:
                 self._report = report.load(self._workspace.reports / self.id)
-            except LoraTuiError:
-                self._report = None
+                self._lost = ""
+            except LoraTuiError as error:
+                self._report, self._lost = None, f"{error.what} ({error.where})"
         return self._report
 
     def _going_on(self, job: Verify) -> Comparison:
@@ -126,7 +128,7 @@ class Following:
             total=sum(samples) * len(sides),
             prompts=tuple(self._prompt(number, many, list(sides)) for number, many in enumerate(samples)),
             stage=_STOPPING if (self._folder / supervisor.STOP).exists() else self._stage,
-            failure=view.failure,
+            failure=view.failure or self._lost,
             faults=tuple(faults.values()),
             free=self.free,
         )

@@ -56,6 +56,8 @@ class VerifyScreen(Looking):
     def _reported(self) -> Report:
         if self._shown.free:
             raise BadInput("a free prompt has no report", fix="Open a comparison with o.")
+        if self._shown.result is None and self._shown.state == "finished":
+            raise BadInput(self._shown.failure, fix="s asks its suite anew; answers that were kept are taken again.")
         if self._shown.result is None:
             raise BadInput("this has no report yet", fix="Wait until every answer has come.")
         return self._shown.result
