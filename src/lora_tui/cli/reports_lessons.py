@@ -76,6 +76,8 @@ def _text(report: Report, lessons: list[Lesson], made: Queue | None) -> str:
         lines.append(f"queue {made.name}: {made.total:,} to decide about: lora-tui queue {made.name}, or Q in Sessions")
     elif candidates:
         lines.append(f"{len(candidates)} unlabelled candidates; --queue freezes them for labelling")
+    elif not any(lesson.lacks() for lesson in lessons):
+        lines.append("nothing is missing from what it learned from: more examples like the nearest ones may help")
     else:
         lines.append("no unlabelled example mentions what is missing: take in more with ingest, mine or augment")
     return "\n".join(lines).lstrip("\n")

@@ -8,12 +8,14 @@ import pytest
 
 import adapter_shelf
 import lessons_told
+from judged_reports import judged
 from lora_tui.cli.main import run
 from lora_tui.curation import examples, labels, queues
 from lora_tui.dataset import versions
 from lora_tui.dataset.contamination import Prompts
 from lora_tui.verify.lessons import Basis, Failing, Lesson, failing_of, lessons_of, teach
 from lora_tui.verify.lessons.terms import terms
+from lora_tui.verify.reports import files as report_files
 from lora_tui.workspace.errors import BadInput
 from lora_tui.workspace.layout import Workspace
 from lora_tui.workspace.profiles import Data
@@ -176,6 +178,19 @@ def test_nothing_to_propose_is_said_and_makes_no_queue(
     assert "there is no accepted Ruby example" in said
     assert "no unlabelled example mentions what is missing" in said
     assert queues.listed(workspace) == []
+
+
+def test_where_the_examples_lack_nothing_no_more_of_others_is_asked_for(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lessons_told.fill(workspace)
+    report = judged([[True]], [[False]], prompts=["Use `group_by` over a Hash."])
+    report_files.write(report, workspace.reports / report.id)
+    assert typed(workspace, "latest") == 0
+    said = capsys.readouterr().out
+    assert "the examples mention all that it is about" in said
+    assert "nothing is missing from what it learned from" in said
+    assert "take in more" not in said
 
 
 def test_lessons_stop_when_nobody_waits_for_them_any_more(workspace: Workspace) -> None:
