@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lora_tui.jobs import patterns
 from lora_tui.jobs.journal import Check
 
 Verdict = Literal["passed", "failed", "not run"]
@@ -78,7 +79,7 @@ def _icontains_any(answer: str, wanted: Expectation) -> bool:
 
 
 def _regex(answer: str, wanted: Expectation) -> bool:
-    return re.search(text_of(wanted.value), answer) is not None
+    return patterns.occurs(text_of(wanted.value), answer)
 
 
 def _equals(answer: str, wanted: Expectation) -> bool:
@@ -205,7 +206,10 @@ def check(wanted: Expectation, answer: str, *, seconds: float | None = None) -> 
     if wanted.type == SET:
         return together(wanted, [check(item, answer, seconds=seconds) for item in wanted.value])
     if wanted.kind in KINDS:
-        return found(wanted, KINDS[wanted.kind](answer, wanted))
+        try:
+            return found(wanted, KINDS[wanted.kind](answer, wanted))
+        except TimeoutError:
+            return skipped(wanted, f"the pattern did not come to an end within {patterns.SECONDS:g} s")
     return skipped(wanted, CARRIED[wanted.kind])
 
 

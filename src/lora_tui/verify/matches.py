@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lora_tui.jobs import patterns
 from lora_tui.jobs.checks import Expectation, items, text_of
 from lora_tui.jobs.journal import Check
 
 Span = tuple[int, int]  # from the first character to behind the last
 
 _MOST = 200  # of one expectation
+_PATTERN_SECONDS = 0.1  # somebody waits to read
 
 
 class Matches(NamedTuple):
@@ -56,7 +58,7 @@ def _spans(wanted: Expectation, answer: str) -> Iterator[Span]:
         case "equals" if answer and answer == value:
             yield 0, len(answer)
         case "regex":
-            yield from (found.span() for found in re.finditer(value, answer) if found.end() > found.start())
+            yield from (span for span in patterns.places(value, answer, _PATTERN_SECONDS) if span[1] > span[0])
         case "contains-json":
             yield from _json(answer)
 

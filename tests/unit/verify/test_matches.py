@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from lora_tui.jobs.checks import Expectation, check, skipped
@@ -56,3 +57,14 @@ def test_what_is_no_matter_of_single_places_marks_none(wanted: Expectation) -> N
 def test_an_answer_full_of_hits_is_marked_in_time() -> None:
     answer = "a" * 100_000
     assert len(matches(check(Expectation("contains", "a"), answer), answer).spans) == 200
+
+
+def test_a_pattern_that_never_ends_is_not_run_and_holds_nobody_up() -> None:
+    answer = "a" * 60 + "!"
+    endless = Expectation("regex", "(a|aa)+$")
+    told = check(endless, answer)
+    assert not told.passed
+    assert told.not_run == "the pattern did not come to an end within 1 s"
+    assert check(Expectation("not-regex", "(a|aa)+$"), answer).not_run, "nor is it taken for absent"
+    assert check(endless, "aaa").passed
+    assert matches(msgspec.structs.replace(told, not_run=""), answer).spans == ()

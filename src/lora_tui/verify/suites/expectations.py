@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 from msgspec.structs import replace
 
+from lora_tui.jobs import patterns
 from lora_tui.jobs.checks import CARRIED, CODE_KINDS, KINDS, SET, Expectation, items, known_kind
 from lora_tui.verify.suites import nodes as suite_nodes
 from lora_tui.verify.suites import texts as suite_texts
@@ -27,7 +27,6 @@ _CODE_KEYS = {
 NEED_VALUE = {*KINDS, "llm-rubric", "similar"} - {"is-json", "contains-json"}
 LISTS = {"contains-all", "contains-any", "icontains-all", "icontains-any"}
 _TEXTS = {"contains", "icontains", "starts-with", "regex"}
-_JS_GROUP = re.compile(r"\(\?<(?=[A-Za-z_$])")  # JavaScript's (?<name>…) is Python's (?P<name>…)
 
 
 def read(node: yaml.Node) -> Expectation:
@@ -76,7 +75,7 @@ def with_values(
             raise wrong(node, str(error)) from error
         value = filled(read, values, strict=False) if isinstance(read, str) else read
     if wanted.kind == "regex":
-        value = _pattern(node, str(value))
+        _check_pattern(node, str(value))
     return replace(wanted, value=value)
 
 
@@ -125,18 +124,14 @@ def _sensible(node: yaml.Node, wanted: Expectation) -> None:
     if kind == "word-count" and not _counts(value):
         raise wrong(node, "the value of word-count must be a number, or {min, max}")
     if kind == "regex" and "{{" not in str(value) and not suite_texts.is_file(value):
-        _pattern(node, str(value))
+        _check_pattern(node, str(value))
     if kind in CODE_KINDS:
         _sensible_code(node, wanted)
 
 
-def _pattern(node: yaml.Node, text: str) -> str:
-    pattern = _JS_GROUP.sub("(?P<", text)
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}; brackets without end
-        raise wrong(node, f"not a regular expression: {error}") from error
-    return pattern
+def _check_pattern(node: yaml.Node, text: str) -> None:
+    if why := patterns.problem(text):
+        raise wrong(node, f"not a regular expression: {why}")
 
 
 def _sensible_code(node: yaml.Node, wanted: Expectation) -> None:
