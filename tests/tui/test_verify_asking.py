@@ -358,3 +358,41 @@ async def test_a_report_that_cannot_be_read_is_said(told: Workspace, started: li
         await shown(app, "36 of 36 answers", "there is no readable report")
         await pilot.press("i")
         await shown(app, "here is no readable report", "s asks its suite anew")
+
+
+async def test_answers_that_count_no_more_are_waited_for_when_a_comparison_goes_on(
+    told: Workspace, started: list[Run]
+) -> None:
+    job = run_stories.verify_job(told, told.profiles / "suites" / "five.yaml")
+    lost = journal.Answer(prompt=2, side="tuned", text="", error="nothing came", fault="hang")
+    void = journal.Fault("tuned", "wrong-model", "another model answers", voids=True)
+    events = [*run_stories.compared()[:3], lost, void, journal.Failed(reason="another model answers")]
+    run = run_stories.write_run(told, "20260923-131010-verify-void", job, "x", events)
+    run_stories.ended(run)
+    app = verify(told)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, "2 of 10 answers", "wrong-model")
+        await pilot.press("s")
+        await until(lambda: bool(started))
+        journal.Journal(run.journal).write(journal.Started(pid=1, host="box", total_steps=10))
+        text = await shown(app, "0 of 10 answers")
+        assert "wrong-model" not in text
+
+
+async def test_an_answer_that_could_not_be_had_is_seen_when_it_is_written_again(
+    told: Workspace, started: list[Run]
+) -> None:
+    job = run_stories.verify_job(told, told.profiles / "suites" / "five.yaml")
+    lost = journal.Answer(prompt=0, side="tuned", text="", error="nothing came", fault="hang")
+    events = [run_stories.compared()[0], lost, journal.Stopped(step=2)]
+    run = run_stories.write_run(told, "20260923-131010-verify-lost", job, "x", events)
+    run_stories.ended(run)
+    app = verify(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, "0 of 10 answers", "nothing came")
+        await pilot.press("s")
+        await until(lambda: bool(started))
+        log = journal.Journal(run.journal)
+        log.write(journal.Started(pid=1, host="box", total_steps=10))
+        log.write(journal.AnswerDelta(prompt=0, side="tuned", text="Once upon a ti"))
+        await shown(app, "Once upon a ti", "writing")

@@ -12,6 +12,7 @@ from lora_tui.tui.screens.verify.comparison import Comparison, Prompt, Reply, gr
 from lora_tui.tui.wording import many
 from lora_tui.verify import votes
 from lora_tui.verify.reports import report
+from lora_tui.verify.reports.concluding import Heard
 from lora_tui.verify.reports.report import Fault, Outcome, Report, Side
 from lora_tui.verify.running.asked_suite import suite_of
 from lora_tui.verify.running.order import samples_of
@@ -72,8 +73,7 @@ class Following:
         self._workspace = workspace
         self._view = RunView(run)
         self._suite: Suite | None = None
-        self._identified: dict[str, journal.Identified] = {}
-        self._again: dict[int, int] = {}
+        self._heard = Heard.of([])
         self._stage = ""
         self._report: Report | None = None
         self._lost = ""  # why it cannot be read
@@ -85,11 +85,8 @@ class Following:
         assert isinstance(job, Verify)
         news = view.refresh()
         for event in news:
-            if isinstance(event, journal.Identified):
-                self._identified[event.side] = event
-            elif isinstance(event, journal.Again):
-                self._again[event.prompt] = self._again.get(event.prompt, 0) + 1
-            elif isinstance(event, journal.Starting | journal.Started):
+            self._heard.fold(event)
+            if isinstance(event, journal.Starting | journal.Started):
                 self._stage = ""
             elif isinstance(event, journal.Progress):
                 self._stage = _told_stage(event)
@@ -115,7 +112,7 @@ class Following:
         view, suite, sides = self._view, self._suite, sides_of(job)
         samples = samples_of(suite, job.samples, sampling_of(job, suite).temperature == 0)
         faults: dict[tuple[str, str], Fault] = {}
-        for one in view.faults:
+        for one in self._heard.faults:
             known = faults.get((one.side, one.code))
             times = known.times + 1 if known else 1
             faults[one.side, one.code] = Fault(one.side, one.code, one.message, times, one.voids)
@@ -124,7 +121,7 @@ class Following:
             suite=suite.name,
             sides=tuple(self._side(label, endpoint) for label, endpoint in sides.items()),
             state=view.state,
-            done=len(view.answers),
+            done=sum(not answer.error for answer in self._heard.answers.values()),
             total=sum(samples) * len(sides),
             prompts=tuple(self._prompt(number, many, list(sides)) for number, many in enumerate(samples)),
             stage=_STOPPING if (self._folder / supervisor.STOP).exists() else self._stage,
@@ -135,9 +132,9 @@ class Following:
 
     def _prompt(self, number: int, samples: int, sides: list[str]) -> Prompt:
         assert self._suite is not None
-        case, view = self._suite.cases[number], self._view
+        case, answers = self._suite.cases[number], self._heard.answers
         places = {side: [(number, side, sample) for sample in range(samples)] for side in sides}
-        there = {side: tuple(view.answers[one] for one in some if one in view.answers) for side, some in places.items()}
+        there = {side: tuple(answers[one] for one in some if one in answers) for side, some in places.items()}
         whole = all(len(some) == samples for some in there.values())
         outcome = Outcome(case.description, case.prompt, case.language, there, case.threshold)
         return Prompt(
@@ -147,20 +144,20 @@ class Following:
             case.language,
             {side: tuple(self._reply(one) for one in some) for side, some in places.items()},
             group_of(outcome) if whole and case.expectations else "",
-            self._again.get(number, 0),
+            self._heard.again[number],
         )
 
     def _reply(self, place: tuple[int, str, int]) -> Reply:
-        answer = self._view.answers.get(place)
-        if answer is not None:
-            found = reply_of(answer)
-            free = self.free and found.outcome == "passed"
-            return msgspec.structs.replace(found, outcome="answered") if free else found
-        text = self._view.partial.get(place, "")
-        return Reply(outcome="writing", text=text) if text else Reply()
+        if text := self._view.partial.get(place, ""):  # of an answer that could not be had, a further attempt
+            return Reply(outcome="writing", text=text)
+        answer = self._heard.answers.get(place)
+        if answer is None:
+            return Reply()
+        found = reply_of(answer)
+        return msgspec.structs.replace(found, outcome="answered") if self.free and found.outcome == "passed" else found
 
     def _side(self, label: str, endpoint: str) -> Side:
-        found = self._identified.get(label)
+        found = self._heard.identified.get(label)
         if found is None:
             return Side(label, endpoint)
         return Side(
