@@ -213,14 +213,21 @@ def test_a_prompt_that_is_asked_again_counts_with_its_new_answers_alone(workspac
     assert made.verdict.endswith("By hand a prompt was asked again: what was answered before does not count.")
 
 
-def test_samples_differ_in_their_seeds_alone_and_alike_on_both_sides(workspace: Workspace, suite: Path) -> None:
+def test_samples_differ_in_their_seeds_alone_and_alike_on_both_sides_and_no_prompt_is_drawn_like_another(
+    workspace: Workspace, suite: Path
+) -> None:
     with fault_server("", answer) as server:
         made = Ended(workspace, suite, server, samples=3, seed=7).report
     assert made is not None
     asked = [body for body in server.seen if body["max_tokens"] == 256]
     assert {body["temperature"] for body in asked} == {0.7}
-    for model in ("base", "tuned"):
-        assert sorted(body["seed"] for body in asked if body["model"] == model) == sorted([7, 8, 9] * PROMPTS)
+    seeds: dict[str, dict[str, list[int]]] = {"base": {}, "tuned": {}}
+    for body in asked:
+        seeds[body["model"]].setdefault(body["messages"][-1]["content"], []).append(body["seed"])
+    drawn = {prompt: sorted(found) for prompt, found in seeds["base"].items()}
+    assert {prompt: sorted(found) for prompt, found in seeds["tuned"].items()} == drawn
+    assert all(found == [found[0], found[0] + 1, found[0] + 2] for found in drawn.values())
+    assert len({seed for found in drawn.values() for seed in found}) == 3 * PROMPTS
     assert made.tallies == {"baseline": (0, 3 * PROMPTS), "tuned": (3 * PROMPTS, 3 * PROMPTS)}
     assert made.samples == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
@@ -24,6 +25,7 @@ FaultCode = Literal[
 ]
 # Of these an answer is worth nothing, and a comparison that holds one has no verdict.
 VOIDING: frozenset[FaultCode] = frozenset({"wrong-model", "mixed-adapters", "truncated-prompt"})
+_SEEDS = 2**31  # Ollama and llama.cpp read 32 bits
 
 
 class EndpointFault(LoraTuiError):
@@ -49,11 +51,19 @@ class EndpointFault(LoraTuiError):
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """How answers are drawn. Temperature 0 is greedy. Sample i of a prompt has seed + i, alike on every side."""
+    """How answers are drawn. Temperature 0 is greedy."""
 
     temperature: float = 0.0
     max_tokens: int = 256
     seed: int = 0
+
+    def seed_of(self, prompt: str, sample: int) -> int:
+        """What a sample of a prompt is drawn with, alike on every side; samples of a prompt have consecutive ones.
+
+        Every prompt begins elsewhere. With one seed for all they would be drawn by the same numbers and be lucky
+        together, where the statistics count on prompts that know nothing of each other.
+        """
+        return (self.seed + zlib.crc32(prompt.encode()) + sample) % _SEEDS
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -118,7 +118,7 @@ class Lane:
             case.prompt,
             self._sampling.max_tokens,
             self._sampling.temperature,
-            self._sampling.seed + place.sample,
+            self._sampling.seed_of(case.prompt, place.sample),
         )
         kept = None if case.is_timed else self._kept.find(question)  # its time is of another day
         if kept is not None:
