@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from textual.widgets import Input
 import comparison_stories
 import run_stories
 from lora_tui.tui.app import LoraTuiApp
+from lora_tui.verify import votes
 from lora_tui.verify.reports import files as report_files
 from lora_tui.verify.reports import report
 from lora_tui.verify.reports.report import Fault
@@ -165,6 +167,30 @@ async def test_a_note_stays_with_its_prompt(told: Workspace) -> None:
         await until(lambda: "it forgot" not in text_of(pilot.app))
     async with verify(told).run_test(size=(80, 24)) as pilot:
         await shown(pilot.app, "note: it forgot how to sum")
+
+
+async def test_a_second_note_is_not_lost_while_the_first_is_being_written(
+    told: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, may_write = votes.note, threading.Event()
+
+    def slowly(*given: Any) -> None:
+        may_write.wait(30)
+        write(*given)
+
+    monkeypatch.setattr(votes, "note", slowly)
+    async with verify(told).run_test(size=(80, 24)) as pilot:
+        await shown(pilot.app, "lost")
+        for number, text in ((3, "first"), (2, "second")):
+            await pilot.press("n")
+            await shown(pilot.app, f"Note on prompt {number}")
+            pilot.app.screen.query_one(Input).value = text
+            await pilot.press("enter", "j")
+        may_write.set()
+        await pilot.press("k")
+        await shown(pilot.app, "note: second")
+        await pilot.press("k")
+        await shown(pilot.app, "note: first")
 
 
 async def test_i_tells_all_that_the_report_says(told: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from textual import work
@@ -36,6 +37,9 @@ class VerifyScreen(Looking):
         def __init__(self, run: Run | None) -> None:
             super().__init__()
             self.run = run
+
+    class Written(Message):
+        """A note was written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +155,7 @@ class VerifyScreen(Looking):
         report, number = self._reported(), self._prompt()
         write = partial(tasks.note, self.shell.workspace, report.id, self.shell.config.labeller, number - 1)
         now = self._shown.notes.get(number, "")
-        asking.note(self, number, now, lambda text: self._begin(partial(write, text)))
+        asking.note(self, number, now, lambda text: self._write(partial(write, text)))
 
     def action_vote(self) -> None:
         """Vote on the answers blind."""
@@ -183,6 +187,18 @@ class VerifyScreen(Looking):
             run = task()
         finally:
             self.post_message(self.Done(run))
+
+    def _write(self, note: Callable[[], None]) -> None:
+        self._do_write(note)
+
+    @work(thread=True, exit_on_error=False, group="note")
+    def _do_write(self, note: Callable[[], None]) -> None:
+        note()
+        self.post_message(self.Written())
+
+    def on_verify_screen_written(self) -> None:
+        """Show the note."""
+        self._tick()
 
     def on_verify_screen_done(self, message: Done) -> None:
         """Follow what works now, and show what was written."""

@@ -11,7 +11,7 @@ from lora_tui.verify import votes
 from lora_tui.verify.running import run as verification
 from lora_tui.workspace.layout import Workspace
 
-Task = Callable[[], Run | None]  # what works afterwards, if anything does
+Task = Callable[[], Run]  # what works afterwards
 
 
 def start(workspace: Workspace, wanted: Proposal, again: Run | None) -> Run:
