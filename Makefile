@@ -35,8 +35,8 @@ contracts:
 	$(BIN)/lint-imports
 
 tests:
-	@echo "== tests (about 25 minutes on two cores: tiny models are really trained)"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/budgets
+	@echo "== tests (about 15 minutes on two cores: tiny models are really trained)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/budgets
 	@echo "== budgets, with the machine to themselves"
 	$(BIN)/python -m pytest tests/budgets
 
