@@ -36,7 +36,7 @@ contracts:
 
 tests:
 	@echo "== tests (about 15 minutes on two cores: tiny models are really trained)"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/budgets
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/budgets
 	@echo "== budgets, with the machine to themselves"
 	$(BIN)/python -m pytest tests/budgets
 
