@@ -9,7 +9,8 @@ tiny      a Qwen2 of 4 layers on 1,200 functions of this Python's library, 150 s
           autocast, checkpointing), TRL in fp32 with its default padding, a bare PyTorch loop, and a run of the worker
           with its journal. Limits: 6 times TRL as shipped, 0.95 of the bare loop, memory no higher than TRL's.
 half      the shape of Qwen2.5-0.5B with random weights, 298 interactions, the settings of `coder-7b-cpu`. Limits: 3
-          times TRL as shipped in fp32, 4 times with bf16, memory no higher than TRL's.
+          times TRL as shipped in fp32, 4 times with bf16, memory no higher than TRL's. With ACCUMULATION=8 DROPOUT=0.1
+          in the environment as that profile has them; else 1 and 0, as losses can be compared only without dropout.
 tokenise  rows to ids and labels. Limit: 4 times SFTTrainer's preparation, with identical results.
 telling   the journal and the watch of the machine, on and off. Limit: 0.5 %.
 
@@ -39,6 +40,8 @@ from typing import Any
 VOCABULARY = 8192
 MAX_LENGTH = {"tiny": 512, "half": 2048}
 BATCH = {"tiny": 8, "half": 2}
+ACCUMULATION = int(os.environ.get("ACCUMULATION", "1"))  # of the larger model; `coder-7b-cpu` has 8
+DROPOUT = float(os.environ.get("DROPOUT", "0"))  # of its adapter; `coder-7b-cpu` has 0.1
 WARM_UP = 3  # steps
 SEED = 0
 TEMPLATE = (
@@ -158,7 +161,7 @@ def prepare(scratch: Path, part: str, longest: int = 0, steps: int = 0) -> None:
     rows = tiny_rows() if part == "tiny" else half_rows()
     if longest:
         rows = [row for row in rows if len(tokenizer.apply_chat_template(row["messages"])["input_ids"]) <= longest]
-    rows = rows[: steps * BATCH[part]] if steps and part == "half" else rows
+    rows = rows[: steps * BATCH[part] * ACCUMULATION] if steps and part == "half" else rows
     lines = [json.dumps({"id": f"row-{place}", **row}) + "\n" for place, row in enumerate(rows)]
     (dataset / "train.jsonl").write_text("".join(lines))
     for split in ("validation", "test"):
@@ -227,11 +230,11 @@ def profile_of(part: str, steps: int, bf16: bool, packing: bool = False) -> Any:
         model=Model(base=part),
         lora=Lora(r=16, lora_alpha=32)
         if tiny
-        else Lora(r=8, lora_alpha=32, target_modules=("q_proj", "k_proj", "v_proj", "o_proj")),
+        else Lora(r=8, lora_alpha=32, lora_dropout=DROPOUT, target_modules=("q_proj", "k_proj", "v_proj", "o_proj")),
         training=Training(
             max_steps=steps,
             per_device_train_batch_size=BATCH[part],
-            gradient_accumulation_steps=1,
+            gradient_accumulation_steps=1 if tiny else ACCUMULATION,
             learning_rate=2e-4,
             lr_scheduler_type="constant",
             max_length=MAX_LENGTH[part],
@@ -347,6 +350,7 @@ def trl(folder: Path, part: str, turns: Turns, steps: int, *, shipped: bool, che
             output_dir=str(work),
             max_steps=steps,
             per_device_train_batch_size=BATCH[part],
+            gradient_accumulation_steps=profile.training.gradient_accumulation_steps,
             learning_rate=2e-4,
             lr_scheduler_type="constant",
             weight_decay=profile.training.weight_decay,
