@@ -14,11 +14,12 @@ import msgspec
 from lora_tui.adapters.exporting.vllm import RANKS
 from lora_tui.adapters.peft_folder import PeftFolder
 from lora_tui.adapters.serving import blank
-from lora_tui.adapters.serving.engine import BASE, Setting, Target, Version
-from lora_tui.adapters.serving.process import HOST, Command, Process
+from lora_tui.adapters.serving.engine import Setting, Version
+from lora_tui.adapters.serving.one_process import OneProcess
+from lora_tui.adapters.serving.process import HOST, Command
 from lora_tui.adapters.serving.reading import error_words
 from lora_tui.backends.hardware import gpus
-from lora_tui.workspace.errors import BadInput, LoraTuiError
+from lora_tui.workspace.errors import BadInput
 
 _ENVIRONMENT = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",  # without it the routes to load and unload do not exist
@@ -28,70 +29,37 @@ _ENVIRONMENT = {
 _REFUSED = ("use_dora", "modules_to_save")  # vLLM answers 500 to these, after it has tried
 
 
-class Vllm:
+class Vllm(OneProcess):
     """An `Engine`."""
 
     kind = "vllm"
+    name = "vLLM"
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+        super().__init__(setting)
         self._program = program(setting.program)
-        self._versions: dict[str, Version] = {}
         self._blank = setting.folder / "blank"
         self._on_cpu = not gpus()
-        self._process = Process(
-            "vllm", self._command, setting.folder / "logs" / "vllm.log", port=setting.port, say=setting.say
-        )
+
+    @property
+    def _base_name(self) -> str:
+        return blank.NAME if self._on_cpu and self._versions else self._setting.base_name
+
+    def _has_loaded(self, status: int, body: bytes) -> bool:
+        return status == 200 or "already been loaded" in error_words(body)
 
     async def start(self, versions: Sequence[Version]) -> None:
         """Start with these and wait until they answer. Raises LoraTuiError."""
         for version in versions:
             check(version, self._setting.max_rank)
-            self._versions[version.label] = version
         if self._on_cpu and versions:
             blank.write(self._blank, versions[0].folder)
-        await self._process.start()
+        await super().start(versions)
 
     async def load(self, version: Version) -> None:
-        """POST /v1/load_lora_adapter, which validates before it publishes the name. Raises LoraTuiError."""
-        if version.label in self._versions:
-            return
+        """Have it load a version, which it validates before it publishes the name. Raises LoraTuiError."""
         check(version, self._setting.max_rank)
-        await self._process.wait_ready()
-        data = {"lora_name": version.label, "lora_path": str(version.folder)}
-        try:
-            status, body = await self._process.pool.ask("POST", "/v1/load_lora_adapter", data)
-        except ConnectionError as error:
-            raise LoraTuiError(f"vLLM broke off while it loaded {version.label}: {error}") from error
-        if status != 200 and "already been loaded" not in error_words(body):
-            raise LoraTuiError(f"vLLM does not load {version.label}: {error_words(body)}", where=str(version.folder))
-        self._versions[version.label] = version
-
-    async def unload(self, label: str) -> None:
-        """POST /v1/unload_lora_adapter: the name is forgotten, requests that run are answered to their end."""
-        if self._versions.pop(label, None) is not None and self._process.state == "ready":
-            try:
-                await self._process.pool.ask("POST", "/v1/unload_lora_adapter", {"lora_name": label})
-            except ConnectionError:
-                pass  # it starts again without it
-
-    async def means(self, name: str, label: str) -> None:
-        """It knows versions only."""
-
-    def target(self, label: str) -> Target | None:
-        """Where it answers."""
-        if label != BASE and label not in self._versions:
-            return None
-        base = blank.NAME if self._on_cpu and self._versions else self._setting.base_name
-        return Target(self._process.pool, label or base, self._process.state)
-
-    def processes(self) -> Sequence[Process]:
-        """The one."""
-        return [self._process]
-
-    async def stop(self) -> None:
-        """End it."""
-        await self._process.stop()
+        await super().load(version)
 
     def _command(self, port: int) -> Command:
         setting = self._setting
